@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "log-start.h"
+#include "terminal.h"
+
+#define SPEC_FILE_MAX (4U * 1024U * 1024U)
+
+typedef struct RunOptions {
+        gboolean detach, wait, pipe, pty, keep;
+        char *id, *spec_file, *uid, *gid, *directory, *description, *slice;
+        char **properties, **environment;
+} RunOptions;
+
+static void run_options_clear(RunOptions *options)
+{
+        g_free(options->id);
+        g_free(options->spec_file);
+        g_free(options->uid);
+        g_free(options->gid);
+        g_free(options->directory);
+        g_free(options->description);
+        g_free(options->slice);
+        g_strfreev(options->properties);
+        g_strfreev(options->environment);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, run_options_clear)
+
+static bool parse(Ctl *ctl, RunOptions *o, int *argc, char ***argv)
+{
+        const GOptionEntry entries[] = {
+                { "detach", 'd', 0, G_OPTION_ARG_NONE, &o->detach, "Print the id and do not stay", NULL },
+                { "wait", 0, 0, G_OPTION_ARG_NONE, &o->wait, "Stay, but do not show the output", NULL },
+                { "pipe", 0, 0, G_OPTION_ARG_NONE, &o->pipe,
+                                "Give the task our standard input, output and error", NULL },
+                { "pty", 't', 0, G_OPTION_ARG_NONE, &o->pty, "Run it in a terminal, connected to ours",
+                                NULL },
+                { "id", 0, 0, G_OPTION_ARG_STRING, &o->id,
+                                "The task's id; COMMAND and a random number if not given", "ID" },
+                { "keep", 0, 0, G_OPTION_ARG_NONE, &o->keep, "Do not release the task when it has ended",
+                                NULL },
+                { "property", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &o->properties,
+                                "A key of the spec, such as MemoryMax=512M; again for each element of a list",
+                                "KEY=VALUE" },
+                { "spec", 0, 0, G_OPTION_ARG_FILENAME, &o->spec_file,
+                                "Begin with the spec in this JSON file, - for standard input", "FILE" },
+                { "setenv", 'E', 0, G_OPTION_ARG_STRING_ARRAY, &o->environment,
+                                "Environment of the task; without a value, that of here", "NAME[=VALUE]" },
+                { "uid", 0, 0, G_OPTION_ARG_STRING, &o->uid, "Run as this user", "USER" },
+                { "gid", 0, 0, G_OPTION_ARG_STRING, &o->gid, "Run as this group", "GROUP" },
+                { "working-directory", 0, 0, G_OPTION_ARG_FILENAME, &o->directory, "Begin in this directory",
+                                "DIR" },
+                { "description", 0, 0, G_OPTION_ARG_STRING, &o->description, "One line for people", "TEXT" },
+                { "slice", 0, 0, G_OPTION_ARG_STRING, &o->slice, "Slice to run it in", "SLICE" },
+                G_OPTION_ENTRY_NULL,
+        };
+
+        if (!ctl_parse(ctl, entries, true, 0, G_MAXINT, argc, argv))
+                return false;
+        if (o->detach + o->wait + o->pipe + o->pty > 1) {
+                (void) ctl_fail_text(ctl, 0, "Only one of --detach, --wait, --pipe and --pty can be given");
+                return false;
+        }
+        if (*argc < 2 && !o->spec_file) {
+                (void) ctl_fail_text(ctl, 0,
+                                "There is no command to run; usage: " PROGRAM
+                                " run [OPTION…] -- COMMAND [ARGUMENT…]");
+                return false;
+        }
+        return true;
+}
+
+/* The file, or what standard input has; NULL with errno. */
+static char *read_spec_file(const char *path)
+{
+        FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+        g_autofree char *text = NULL;
+        size_t n;
+
+        if (!file)
+                return NULL;
+        text = g_malloc(SPEC_FILE_MAX + 1);
+        n = fread(text, 1, SPEC_FILE_MAX, file);
+        if (file != stdin)
+                (void) fclose(file);
+        if (n == SPEC_FILE_MAX) {
+                errno = EFBIG;
+                return NULL;
+        }
+        text[n] = '\0';
+        return g_steal_pointer(&text);
+}
+
+static nx_spec *begin_spec(const Ctl *ctl, const char *path)
+{
+        g_autoptr(nx_error) error = NULL;
+        g_autofree char *text = NULL;
+        nx_spec *spec;
+
+        if (!path)
+                return nx_spec_new(NULL);
+
+        text = read_spec_file(path);
+        if (!text) {
+                (void) ctl_fail_text(ctl, 0, "Cannot read %s: %s", path, g_strerror(errno));
+                return NULL;
+        }
+        if (nx_spec_new_from_json(text, &spec, &error) < 0) {
+                (void) ctl_fail(ctl, error);
+                return NULL;
+        }
+        return spec;
+}
+
+/* "./program" is meant to be seen from here. */
+static int set_command(nx_spec *spec, char **argv, nx_error **ret_error)
+{
+        g_autofree char *command = NULL;
+        int r;
+
+        if (strchr(argv[0], '/'))
+                command = g_canonicalize_filename(argv[0], NULL);
+        else
+                command = g_strdup(argv[0]);
+        r = nx_spec_set_string(spec, "Command", command, ret_error);
+        if (r < 0)
+                return r;
+
+        return nx_spec_set_strv(spec, "Arguments", (const char *const *) argv + 1, ret_error);
+}
+
+static int add_environment(nx_spec *spec, char **entries, nx_error **ret_error)
+{
+        for (; entries && *entries; entries++) {
+                const char *value = strchr(*entries, '=') ? NULL : g_getenv(*entries);
+                g_autofree char *assignment = NULL;
+                int r;
+
+                if (!strchr(*entries, '=') && !value)
+                        continue;
+                assignment = value ? g_strdup_printf("Environment=%s=%s", *entries, value)
+                                   : g_strdup_printf("Environment=%s", *entries);
+                r = nx_spec_assign(spec, assignment, ret_error);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+static int set_strings(nx_spec *spec, const RunOptions *o, nx_error **ret_error)
+{
+        const struct {
+                const char *key, *value;
+        } strings[] = {
+                { "User", o->uid },
+                { "Group", o->gid },
+                { "WorkingDirectory", o->directory },
+                { "Description", o->description },
+                { "Slice", o->slice },
+        };
+        int r;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(strings); i++) {
+                if (!strings[i].value)
+                        continue;
+                r = nx_spec_set_string(spec, strings[i].key, strings[i].value, ret_error);
+                if (r < 0)
+                        return r;
+        }
+        for (char **property = o->properties; property && *property; property++) {
+                r = nx_spec_assign(spec, *property, ret_error);
+                if (r < 0)
+                        return r;
+        }
+
+        return add_environment(spec, o->environment, ret_error);
+}
+
+static nx_spec *make_spec(const Ctl *ctl, const RunOptions *o, char **command)
+{
+        g_autoptr(nx_spec) spec = begin_spec(ctl, o->spec_file);
+        g_autoptr(nx_error) error = NULL;
+        const char *term = g_getenv("TERM");
+        int r = 0;
+
+        if (!spec)
+                return NULL;
+        if (*command)
+                r = set_command(spec, command, &error);
+        if (r >= 0 && o->pty && term) {
+                g_autofree char *assignment = g_strdup_printf("Environment=TERM=%s", term);
+
+                r = nx_spec_assign(spec, assignment, &error);
+        }
+        if (r >= 0)
+                r = set_strings(spec, o, &error);
+        if (r < 0) {
+                (void) ctl_fail(ctl, error);
+                return NULL;
+        }
+
+        return g_steal_pointer(&spec);
+}
+
+static char *make_id(const RunOptions *o, char **command)
+{
+        g_autofree char *base = *command ? g_path_get_basename(*command) : g_strdup("task");
+
+        return o->id ? g_strdup(o->id) : g_strdup_printf("%.100s-%08x", base, g_random_int());
+}
+
+static int pass_descriptors(nx_spec *spec, const int fds[static 3], nx_error **ret_error)
+{
+        static const char *const keys[] = { "StandardInput", "StandardOutput", "StandardError" };
+
+        for (int i = 0; i < 3; i++) {
+                int r = nx_spec_set_fd(spec, keys[i], fds[i], ret_error);
+
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+/* A terminal of the same modes as ours, that the task's user owns. */
+static int make_terminal(const char *user, int *ret_fd, int *ret_task_fd)
+{
+        const struct passwd *entry = user ? getpwnam(user) : NULL;
+        struct termios modes;
+        int fd, task_fd;
+
+        fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (unlockpt(fd) < 0 || (task_fd = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0) {
+                int r = -errno;
+
+                (void) close(fd);
+                return r;
+        }
+        if (tcgetattr(STDIN_FILENO, &modes) >= 0)
+                (void) tcsetattr(task_fd, TCSANOW, &modes);
+        if (entry)
+                (void) fchown(task_fd, entry->pw_uid, (gid_t) -1);
+
+        *ret_fd = fd;
+        *ret_task_fd = task_fd;
+        return 0;
+}
+
+static int prepare_streams(const RunOptions *o, nx_spec *spec, int *ret_terminal, nx_error **ret_error)
+{
+        const int ours[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+        int task_fd = -1, r;
+
+        if (o->pipe)
+                return pass_descriptors(spec, ours, ret_error);
+        if (!o->pty)
+                return 0;
+
+        r = make_terminal(o->uid, ret_terminal, &task_fd);
+        if (r < 0)
+                return r;
+        r = pass_descriptors(spec, (const int[]){ task_fd, task_fd, task_fd }, ret_error);
+        (void) close(task_fd);
+        return r;
+}
+
+static int print_started(const Ctl *ctl, nx_task *task)
+{
+        g_autoptr(nx_error) error = NULL;
+        g_autoptr(JsonNode) node = NULL;
+        g_autofree char *handle = NULL;
+
+        if (ctl->json == JSON_OFF) {
+                (void) printf("%s\n", nx_task_get_id(task));
+                return STATUS_OK;
+        }
+        if (nx_task_get_handle(task, &handle, &error) < 0)
+                return ctl_fail(ctl, error);
+        node = json_from_string(handle, NULL);
+        ctl_print_json(ctl, node);
+        return STATUS_OK;
+}
+
+/* With the task until its end. */
+static int stay(Ctl *ctl, const RunOptions *o, Attach *attach, nx_task *task, int terminal,
+                const LogStart *start)
+{
+        g_autoptr(nx_error) error = NULL;
+        int status, r = 0;
+
+        if (o->pty)
+                r = attach_terminal(attach, terminal);
+        else if (!o->wait && !o->pipe)
+                r = attach_logs(attach, task, start);
+        if (r < 0 && attach->status == 0)
+                (void) ctl_fail_text(ctl, 0, "Cannot pass the output on: %s", g_strerror(-r));
+
+        status = attach_run(attach, task);
+        if (attach->has_ended && !o->keep && nx_task_release(task, &error) < 0)
+                (void) ctl_fail(ctl, error);
+        return status;
+}
+
+int verb_run(Ctl *ctl, int argc, char **argv)
+{
+        g_auto(RunOptions) options = { 0 };
+        g_auto(Attach) attach = { .terminal_fd = -1 };
+        g_autoptr(nx_spec) spec = NULL;
+        g_autoptr(nx_task) task = NULL;
+        g_autoptr(nx_error) error = NULL;
+        g_autofree char *id = NULL;
+        LogStart start = { 0 };
+        int terminal = -1, r;
+
+        if (!parse(ctl, &options, &argc, &argv))
+                return STATUS_PASS_FAILED;
+        ctl->passes_status = !options.detach;
+        spec = make_spec(ctl, &options, argv + 1);
+        if (!spec || !ctl_connect(ctl))
+                return ctl->passes_status ? STATUS_PASS_FAILED : STATUS_FAILED;
+        r = prepare_streams(&options, spec, &terminal, &error);
+        if (r >= 0 && !options.detach)
+                r = attach_init(&attach, ctl);
+        if (r < 0)
+                return error ? ctl_fail(ctl, error)
+                             : ctl_fail_text(ctl, STATUS_PASS_FAILED, "Cannot prepare: %s", g_strerror(-r));
+
+        id = make_id(&options, argv + 1);
+        log_start_after_others(ctl, id, spec, &start);
+        if (nx_task_start(ctl->connection, id, spec, &task, &error) < 0)
+                return ctl_fail(ctl, error);
+        g_clear_pointer(&spec, nx_spec_free); /* and with it our end of the task's terminal */
+        if (options.detach)
+                return print_started(ctl, task);
+
+        return stay(ctl, &options, &attach, task, terminal, &start);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ctl.h"
+
+static int thaw(nx_task *task, G_GNUC_UNUSED void *userdata, nx_error **ret_error)
+{
+        return nx_task_thaw(task, ret_error);
+}
+
+int verb_thaw(Ctl *ctl, int argc, char **argv)
+{
+        if (!ctl_parse(ctl, NULL, false, 1, G_MAXINT, &argc, &argv))
+                return STATUS_USAGE;
+
+        return ctl_for_each_task(ctl, argv + 1, thaw, NULL);
+}

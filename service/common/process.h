@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+G_BEGIN_DECLS
+
+/* A process that stays the one meant: a pid alone may by now belong to somebody else. */
+typedef struct ProcessId {
+        pid_t pid;
+        uint64_t start_time; /* field 22 of /proc/PID/stat, in clock ticks since boot */
+} ProcessId;
+
+/* -ESRCH when there is no such process. A zombie has a start time as well. */
+int process_start_time(pid_t pid, uint64_t *ret);
+
+/* Opens a pidfd and then checks the start time, so that the descriptor is of the process meant or the result is -ESRCH. */
+int process_open(const ProcessId *process, int *ret_pidfd);
+
+/* The pid behind a pidfd, -ESRCH once it has been reaped, -EBADF if it is no pidfd. */
+int pidfd_get_pid(int pidfd, pid_t *ret);
+
+int pidfd_kill(int pidfd, int signal);
+
+/* The path of the process's cgroup below the root of the unified hierarchy ("/nomad.slice/…"). */
+int process_cgroup(pid_t pid, char **ret);
+
+/* A pidfd of a process that is in the cgroup of that path or below. -ESRCH: it is not, or is gone. */
+int process_open_in_cgroup(pid_t pid, const char *path, int *ret_pidfd);
+
+/* The kernel's boot id, 32 hexadecimal digits. */
+int boot_id(char ret[33]);
+
+/* "INT", "SIGINT" or "2" to 2, in 1 … SIGRTMAX; -EINVAL otherwise. */
+int signal_from_string(const char *name);
+
+G_END_DECLS

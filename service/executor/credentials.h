@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "option-table.h"
+
+G_BEGIN_DECLS
+
+/* As whom a task runs, looked up once when it is started. */
+typedef struct Credentials {
+        char *user;    /* the name, or the number where there is no name */
+        char *home;    /* NULL where the user database has no entry */
+        char *shell;   /* likewise */
+        char **groups; /* supplementary groups, decimal */
+        uint32_t uid;
+        uint32_t gid;
+} Credentials;
+
+extern const Option credentials_options[];
+extern const size_t n_credentials_options;
+
+void credentials_clear(Credentials *credentials);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Credentials, credentials_clear)
+
+/* USER and GROUP are names or decimal numbers; NULL means the service's own user, and the user's own group. Unknown ones
+ * give InvalidSpec naming the key. The supplementary groups are those that the group database gives the user. */
+int credentials_lookup(const char *user, const char *group, Credentials *ret, sd_bus_error *error);
+
+G_END_DECLS

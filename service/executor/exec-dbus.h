@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <systemd/sd-bus.h>
+
+G_BEGIN_DECLS
+
+/* Handlers of the Task interface, with the task as userdata. */
+int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int exec_method_resize(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int exec_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int exec_method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* What both Exec and Run check first: the task is live, there is a program to run, and room for it. */
+int exec_read_program(sd_bus_message *m, void *task, char ***ret_argv, sd_bus_error *error);
+
+/* The D-Bus error of a program that could not be started. */
+void exec_set_start_error(sd_bus_error *ret, const char *command, int error, const char *stage);
+
+G_END_DECLS

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "exec.h"
+
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+
+#include "child.h"
+#include "cleanup.h"
+#include "fd-util.h"
+#include "fork-into-cgroup.h"
+#include "launch.h"
+#include "log.h"
+#include "protocol.h"
+
+void exec_session_free(void *userdata)
+{
+        ExecSession *session = userdata;
+        siginfo_t info;
+
+        /* one that ended together with its task is still to be reaped */
+        if (session->pidfd >= 0)
+                (void) waitid(P_PIDFD, (id_t) session->pidfd, &info, WEXITED | WNOHANG);
+
+        sd_event_source_disable_unref(session->error_source);
+        sd_event_source_disable_unref(session->exit_source);
+        waiter_list_clear(&session->waiters);
+        sd_bus_message_unref(session->message);
+        caller_watch_free(session->client);
+        safe_close(session->pidfd);
+        safe_close(session->error_fd);
+        safe_close(session->terminal_fd);
+        for (size_t i = 0; i < G_N_ELEMENTS(session->client_fds); i++)
+                safe_close(session->client_fds[i]);
+        if (session->free_userdata)
+                session->free_userdata(session->userdata);
+        g_free(session);
+}
+
+void exec_session_remove(ExecSession *session)
+{
+        (void) g_ptr_array_remove(session->task->execs, session);
+}
+
+ExecSession *exec_session_find(Task *task, uint64_t id)
+{
+        for (guint i = 0; i < task->execs->len; i++) {
+                ExecSession *session = g_ptr_array_index(task->execs, i);
+
+                if (session->id == id)
+                        return session;
+        }
+
+        return NULL;
+}
+
+unsigned exec_sessions_running(const Task *task)
+{
+        unsigned n = 0;
+
+        for (guint i = 0; i < task->execs->len; i++) {
+                const ExecSession *session = g_ptr_array_index(task->execs, i);
+
+                n += session->ended ? 0 : 1;
+        }
+
+        return n;
+}
+
+/* Whoever has not asked for a status by now will not. */
+static void forget_oldest(Task *task)
+{
+        for (guint i = 0; task->execs->len - exec_sessions_running(task) > EXEC_ENDED_MAX;) {
+                const ExecSession *session = g_ptr_array_index(task->execs, i);
+
+                if (session->ended)
+                        (void) g_ptr_array_remove_index(task->execs, i);
+                else
+                        i++;
+        }
+}
+
+static void tell_started(ExecSession *session)
+{
+        ExecStarted on_started = g_steal_pointer(&session->on_started);
+
+        on_started(session, session->start_error, session->start_stage, session->userdata);
+}
+
+/* What could not become the program is about to end: that is told when it has, and nothing of it is left. */
+static void read_start(ExecSession *session)
+{
+        ChildError report = { 0 };
+        ssize_t n;
+
+        n = read(session->error_fd, &report, sizeof report);
+        session->error_source = sd_event_source_disable_unref(session->error_source);
+        session->error_fd = safe_close(session->error_fd);
+        if (n == sizeof report) {
+                session->start_error = report.error;
+                (void) g_strlcpy(session->start_stage, report.stage, sizeof session->start_stage);
+        } else
+                tell_started(session);
+}
+
+static int on_error_pipe(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,
+                G_GNUC_UNUSED uint32_t events, void *userdata)
+{
+        read_start(userdata);
+        return 0;
+}
+
+static int on_exit_of_process(sd_event_source *source, int fd, G_GNUC_UNUSED uint32_t events, void *userdata)
+{
+        ExecSession *session = userdata;
+        siginfo_t info = { 0 };
+
+        if (session->error_fd >= 0)
+                read_start(session);
+
+        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        if (waitid(P_PIDFD, (id_t) fd, &info, WEXITED | WNOHANG) < 0)
+                (void) log_errno(LOG_ERR, -errno, "Cannot learn how a session of task '%s' ended",
+                                session->task->id);
+
+        session->ended = true;
+        session->exit_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+        session->exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+        session->pidfd = safe_close(session->pidfd);
+        session->terminal_fd = safe_close(session->terminal_fd);
+        if (session->on_started)
+                tell_started(session);
+        else
+                session->on_ended(session, session->userdata);
+        return 0;
+}
+
+static _Noreturn void run_child(const Launch *launch, const ExecStdio *stdio, int error_fd)
+{
+        for (int i = 0; i < 3; i++)
+                (void) dup2(stdio->fds[i], i);
+
+        child_run(launch, error_fd);
+}
+
+static int start_process(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio)
+{
+        g_autoptr(GString) block = program_launch_block(session->task, program);
+        _cleanup_close_ int read_fd = -1, write_fd = -1;
+        Launch launch = { 0 };
+        pid_t pid;
+        int r;
+
+        r = fd_make_pipe(&read_fd, &write_fd);
+        if (r < 0)
+                return r;
+
+        r = launch_parse(&launch, block->str, block->len);
+        launch.terminal = stdio->terminal;
+        pid = r < 0 ? r : fork_into_cgroup(cgroup_fd);
+        if (pid == 0)
+                run_child(&launch, stdio, write_fd);
+        launch_clear(&launch);
+        if (pid < 0)
+                return pid;
+
+        session->pidfd = pidfd_open(pid, 0);
+        if (session->pidfd < 0) {
+                r = -errno;
+                (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, 0);
+                return r;
+        }
+
+        session->error_fd = take_fd(&read_fd);
+        return 0;
+}
+
+static int watch(ExecSession *session)
+{
+        sd_event *event = session->task->manager->service.event;
+        int r;
+
+        r = sd_event_add_io(
+                        event, &session->error_source, session->error_fd, EPOLLIN, on_error_pipe, session);
+        if (r < 0)
+                return r;
+
+        return sd_event_add_io(
+                        event, &session->exit_source, session->pidfd, EPOLLIN, on_exit_of_process, session);
+}
+
+/* One that nobody would hear of. */
+static void end_process(ExecSession *session)
+{
+        siginfo_t info;
+
+        (void) pidfd_kill(session->pidfd, SIGKILL);
+        (void) waitid(P_PIDFD, (id_t) session->pidfd, &info, WEXITED);
+}
+
+static uint64_t random_id(Task *task)
+{
+        uint64_t id = 0;
+
+        while (id == 0 || exec_session_find(task, id))
+                if (getrandom(&id, sizeof id, 0) < 0)
+                        id = (uint64_t) g_get_real_time();
+
+        return id;
+}
+
+int exec_session_start(Task *task, int cgroup_fd, const Program *program, const ExecStdio *stdio,
+                ExecStarted on_started, ExecEnded on_ended, void *userdata, ExecSession **ret)
+{
+        ExecSession *session = g_new(ExecSession, 1);
+        int r;
+
+        *session = (ExecSession){
+                .task = task,
+                .id = random_id(task),
+                .pidfd = -1,
+                .error_fd = -1,
+                .on_started = on_started,
+                .on_ended = on_ended,
+                .userdata = userdata,
+                .terminal_fd = -1,
+                .client_fds = { -1, -1, -1 },
+        };
+        waiter_list_init(&session->waiters, &task->manager->callers);
+
+        r = start_process(session, cgroup_fd, program, stdio);
+        if (r >= 0) {
+                r = watch(session);
+                if (r < 0)
+                        end_process(session);
+        }
+        if (r < 0) {
+                exec_session_free(session);
+                return r;
+        }
+
+        forget_oldest(task);
+        g_ptr_array_add(task->execs, session);
+        *ret = session;
+        return 0;
+}

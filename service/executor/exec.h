@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "credentials.h"
+#include "option-table.h"
+#include "program.h"
+#include "waiter.h"
+
+G_BEGIN_DECLS
+
+/* Sessions of a task that run at once, and that have ended but can still be asked for their status. */
+#define EXEC_SESSIONS_MAX 64U
+#define EXEC_ENDED_MAX    64U
+#define EXEC_WAITERS_MAX  64U
+
+#define EXEC_STAGE_MAX 32U /* the word for what failed, with its end */
+
+/* The a{sv} of Exec. */
+typedef struct ExecOptions {
+        bool tty;
+        uint16_t rows;
+        uint16_t columns;
+        char *user;
+        char **environment;
+        char *working_directory;
+} ExecOptions;
+
+extern const Option exec_options[];
+extern const size_t n_exec_options;
+
+void exec_options_clear(ExecOptions *options);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecOptions, exec_options_clear)
+
+/* A process that joined a task: its parent is this service, its cgroup the task's or one below it. */
+typedef struct ExecSession ExecSession;
+
+typedef struct ExecStdio {
+        int fds[3]; /* the process's; not closed */
+        bool terminal;
+} ExecStdio;
+
+/* Told once: ERROR is 0 when the program runs, else a positive errno, and STAGE says what failed (protocol.h). */
+typedef void (*ExecStarted)(ExecSession *session, int error, const char *stage, void *userdata);
+/* Told once, after ExecStarted without an error. */
+typedef void (*ExecEnded)(ExecSession *session, void *userdata);
+
+struct ExecSession {
+        Task *task;
+        uint64_t id; /* random: an id of before a restart is not taken for one of after it */
+        int pidfd;
+        int error_fd;
+        sd_event_source *error_source;
+        sd_event_source *exit_source;
+        ExecStarted on_started; /* NULL once told */
+        int start_error;
+        char start_stage[EXEC_STAGE_MAX];
+        ExecEnded on_ended;
+        void *userdata;
+        GDestroyNotify free_userdata; /* or NULL */
+        bool ended;
+        int exit_code; /* 128 + signal for one that was killed */
+        int exit_signal;
+
+        /* of Exec */
+        int terminal_fd; /* the pty's controlling side, or -1 */
+        WaiterList waiters;
+        sd_bus_message *message;
+        CallerWatch *client;
+        int client_fds[3];
+};
+
+/* Starts PROGRAM in the cgroup and adds it to the task's sessions. */
+int exec_session_start(Task *task, int cgroup_fd, const Program *program, const ExecStdio *stdio,
+                ExecStarted on_started, ExecEnded on_ended, void *userdata, ExecSession **ret);
+
+/* A session that is forgotten does not end the process. */
+void exec_session_free(void *session);
+void exec_session_remove(ExecSession *session);
+
+/* NULL when there is none. */
+ExecSession *exec_session_find(Task *task, uint64_t id);
+unsigned exec_sessions_running(const Task *task);
+
+G_END_DECLS

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "log.h"
+#include "process.h"
+#include "state-file.h"
+#include "task.h"
+
+#define SUPERVISOR_NAME "nomad-supervisor"
+#define UNIT_PREFIX     "nomad-task-"
+#define UNIT_SUFFIX     ".scope"
+
+Task *manager_find_task(Manager *manager, const char *label)
+{
+        return g_hash_table_lookup(manager->tasks, label);
+}
+
+Task *manager_find_task_by_unit(Manager *manager, const char *unit)
+{
+        g_autofree char *label = NULL;
+
+        if (!g_str_has_prefix(unit, UNIT_PREFIX) || !g_str_has_suffix(unit, UNIT_SUFFIX))
+                return NULL;
+
+        label = g_strndup(unit + strlen(UNIT_PREFIX),
+                        strlen(unit) - strlen(UNIT_PREFIX) - strlen(UNIT_SUFFIX));
+        return manager_find_task(manager, label);
+}
+
+static Task *find_task_by_cgroup(Manager *manager, const char *cgroup)
+{
+        g_auto(GStrv) names = g_strsplit(cgroup, "/", -1);
+
+        for (char **name = names; *name; name++) {
+                Task *task = manager_find_task_by_unit(manager, *name);
+
+                /* anybody may call a cgroup that */
+                if (task && task->cgroup && cgroup_contains(task->cgroup, cgroup))
+                        return task;
+        }
+
+        return NULL;
+}
+
+int manager_find_task_by_pidfd(Manager *manager, int pidfd, Task **ret)
+{
+        g_autofree char *cgroup = NULL;
+        Task *task;
+        pid_t pid;
+        int r;
+
+        r = pidfd_get_pid(pidfd, &pid);
+        if (r < 0)
+                return r;
+        r = process_cgroup(pid, &cgroup);
+        if (r < 0)
+                return r == -ENODATA ? -ESRCH : r;
+
+        /* it has not been reaped up to now, so what was read by its pid was its own */
+        r = pidfd_kill(pidfd, 0);
+        if (r < 0 && r != -EPERM)
+                return r;
+
+        task = find_task_by_cgroup(manager, cgroup);
+        if (!task)
+                return -ESRCH;
+
+        *ret = task;
+        return 0;
+}
+
+/* Beside our own executable, in the build folder as where it is installed. Held open, it stays ours when the file is
+ * replaced. */
+static int open_supervisor(int *ret)
+{
+        g_autofree char *directory = NULL, *path = NULL;
+        g_autoptr(GError) error = NULL;
+        g_autofree char *self = g_file_read_link("/proc/self/exe", &error);
+        int fd;
+
+        if (!self)
+                return -ENOENT;
+
+        directory = g_path_get_dirname(self);
+        path = g_build_filename(directory, SUPERVISOR_NAME, NULL);
+        fd = open(path, O_PATH | O_CLOEXEC);
+        if (fd < 0)
+                return log_errno(LOG_ERR, -errno, "Cannot open %s", path);
+
+        *ret = fd;
+        return 0;
+}
+
+static int open_state(Manager *manager)
+{
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = service_open_runtime_dir(&manager->service, "nomad-executor", &fd);
+        if (r < 0)
+                return r;
+        r = open_or_make_dir_at(fd, "tasks", 0700, &manager->tasks_fd);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot create the state directory");
+
+        return 0;
+}
+
+static int inspect_system(Manager *manager)
+{
+        int r;
+
+        r = cgroup_check_unified();
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "%s is not the unified cgroup hierarchy, which is required",
+                                CGROUP_ROOT);
+        r = cgroup_controllers(&manager->controllers);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot read the cgroup controllers");
+        r = boot_id(manager->boot_id);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot read the boot id");
+        r = service_raise_nofile(&manager->nofile);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot raise the limit on open files");
+
+        return 0;
+}
+
+static void destroy_task(void *task)
+{
+        task_free(task);
+}
+
+int manager_init(Manager *manager, int argc, char **argv)
+{
+        int r;
+
+        *manager = (Manager){
+                .service = { .bus_name = "org.nomad.Executor",
+                                .summary = "Starts and supervises tasks as transient systemd scopes" },
+                .tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, destroy_task),
+                .tasks_fd = -1,
+                .supervisor_fd = -1,
+        };
+
+        r = service_init(&manager->service, argc, argv);
+        if (r != 0)
+                return r;
+        bus_queue_init(&manager->calls, manager->service.bus);
+        r = caller_registry_init(&manager->callers, manager->service.bus);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot watch the bus");
+        r = inspect_system(manager);
+        if (r < 0)
+                return r;
+        r = open_supervisor(&manager->supervisor_fd);
+        if (r < 0)
+                return r;
+        r = open_state(manager);
+        if (r < 0)
+                return r;
+
+        r = manager_register(manager);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot register the D-Bus objects");
+        r = manager_watch_systemd(manager);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot watch systemd");
+
+        return 0;
+}
+
+void manager_clear(Manager *manager)
+{
+        g_clear_pointer(&manager->tasks, g_hash_table_unref);
+        bus_queue_clear(&manager->calls);
+        caller_registry_clear(&manager->callers);
+        safe_closep(&manager->tasks_fd);
+        safe_closep(&manager->supervisor_fd);
+        g_clear_pointer(&manager->controllers, g_strfreev);
+        service_clear(&manager->service);
+}

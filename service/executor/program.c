@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "program.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "protocol.h"
+
+Program program_of_task(const Task *task)
+{
+        return (Program){
+                .command = task->spec.command,
+                .arguments = task->spec.arguments,
+                .directory = task->spec.working_directory ? task->spec.working_directory : "/",
+                .credentials = &task->credentials,
+        };
+}
+
+/* The spec's, PROGRAM's over it, and what the credentials say where neither has it. Nothing else is inherited. */
+static char **merge_environment(const Task *task, const Program *program)
+{
+        const struct {
+                const char *name, *value;
+        } defaults[] = {
+                { "USER", program->credentials->user },
+                { "LOGNAME", program->credentials->user },
+                { "HOME", program->credentials->home },
+                { "SHELL", program->credentials->shell },
+        };
+        char **environment = g_strdupv(task->spec.environment);
+
+        for (char **entry = program->environment; entry && *entry; entry++) {
+                const char *equals = strchr(*entry, '=');
+                g_autofree char *name = g_strndup(*entry, (gsize) (equals - *entry));
+
+                environment = g_environ_setenv(environment, name, equals + 1, TRUE);
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(defaults); i++)
+                if (defaults[i].value)
+                        environment = g_environ_setenv(
+                                        environment, defaults[i].name, defaults[i].value, FALSE);
+
+        return environment;
+}
+
+void launch_block_add(GString *block, const char *key, const char *format, ...)
+{
+        va_list ap;
+
+        g_string_append_printf(block, "%s=", key);
+        va_start(ap, format);
+        g_string_append_vprintf(block, format, ap);
+        va_end(ap);
+        g_string_append_c(block, '\0');
+}
+
+static void add_list(GString *block, const char *key, char **list)
+{
+        for (char **entry = list; entry && *entry; entry++)
+                launch_block_add(block, key, "%s", *entry);
+}
+
+static void add_limit(GString *block, int resource, uint64_t soft, uint64_t hard)
+{
+        launch_block_add(block, LAUNCH_RLIMIT, "%d %" PRIu64 " %" PRIu64, resource, soft, hard);
+}
+
+static void add_limits(GString *block, const Task *task)
+{
+        GArray *limits = task->spec.resource_limits;
+        bool has_nofile = false;
+
+        for (guint i = 0; limits && i < limits->len; i++) {
+                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+
+                add_limit(block, limit->resource, limit->soft, limit->hard);
+                has_nofile = has_nofile || limit->resource == RLIMIT_NOFILE;
+        }
+
+        /* this service raised its own: a task gets what it would have got without */
+        if (!has_nofile) {
+                struct rlimit own = { 0 };
+
+                (void) getrlimit(RLIMIT_NOFILE, &own);
+                add_limit(block, RLIMIT_NOFILE, task->manager->nofile, own.rlim_max);
+        }
+}
+
+GString *program_launch_block(const Task *task, const Program *program)
+{
+        g_auto(GStrv) environment = merge_environment(task, program);
+        GString *block = g_string_new(NULL);
+
+        launch_block_add(block, LAUNCH_VERSION, "%d", PROTOCOL_VERSION);
+        launch_block_add(block, LAUNCH_COMMAND, "%s", program->command);
+        launch_block_add(block, LAUNCH_ARG, "%s", program->command);
+        add_list(block, LAUNCH_ARG, program->arguments);
+        add_list(block, LAUNCH_ENV, environment);
+        launch_block_add(block, LAUNCH_DIRECTORY, "%s", program->directory);
+        launch_block_add(block, LAUNCH_UID, "%u", program->credentials->uid);
+        launch_block_add(block, LAUNCH_GID, "%u", program->credentials->gid);
+        add_list(block, LAUNCH_GROUP, program->credentials->groups);
+        launch_block_add(block, LAUNCH_UMASK, "%o", task->spec.umask);
+        launch_block_add(block, LAUNCH_OOM_ADJUST, "%d", task->spec.oom_score_adjust);
+        add_limits(block, task);
+        return block;
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "spec.h"
+
+#include <string.h>
+
+#include "bus-error.h"
+#include "process.h"
+
+static const struct {
+        const char *name;
+        int resource;
+} limit_names[] = {
+        { "AS", RLIMIT_AS },
+        { "CORE", RLIMIT_CORE },
+        { "CPU", RLIMIT_CPU },
+        { "DATA", RLIMIT_DATA },
+        { "FSIZE", RLIMIT_FSIZE },
+        { "LOCKS", RLIMIT_LOCKS },
+        { "MEMLOCK", RLIMIT_MEMLOCK },
+        { "MSGQUEUE", RLIMIT_MSGQUEUE },
+        { "NICE", RLIMIT_NICE },
+        { "NOFILE", RLIMIT_NOFILE },
+        { "NPROC", RLIMIT_NPROC },
+        { "RSS", RLIMIT_RSS },
+        { "RTPRIO", RLIMIT_RTPRIO },
+        { "RTTIME", RLIMIT_RTTIME },
+        { "SIGPENDING", RLIMIT_SIGPENDING },
+        { "STACK", RLIMIT_STACK },
+};
+
+static int limit_from_name(const char *name)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(limit_names); i++)
+                if (strcmp(limit_names[i].name, name) == 0)
+                        return limit_names[i].resource;
+
+        return -1;
+}
+
+static const char *limit_name(int resource)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(limit_names); i++)
+                if (limit_names[i].resource == resource)
+                        return limit_names[i].name;
+
+        return "";
+}
+
+static bool has_limit(const GArray *limits, int resource)
+{
+        for (guint i = 0; i < limits->len; i++)
+                if (g_array_index(limits, ResourceLimit, i).resource == resource)
+                        return true;
+
+        return false;
+}
+
+static int limits_read(sd_bus_message *m, void *field)
+{
+        g_autoptr(GArray) limits = g_array_new(FALSE, TRUE, sizeof(ResourceLimit));
+        ResourceLimit limit;
+        const char *name;
+        int r;
+
+        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{s(tt)}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "{s(tt)}", &name, &limit.soft, &limit.hard)) > 0) {
+                /* an unknown name is kept, as -1, for the check that follows */
+                limit.resource = limit_from_name(name);
+                if (limit.resource >= 0 && has_limit(limits, limit.resource))
+                        return -ENOTUNIQ;
+                g_array_append_val(limits, limit);
+        }
+        if (r < 0)
+                return r;
+
+        g_clear_pointer((GArray **) field, g_array_unref);
+        *(GArray **) field = g_steal_pointer(&limits);
+        return sd_bus_message_exit_container(m);
+}
+
+static int limits_append(sd_bus_message *m, const void *field)
+{
+        GArray *limits = *(GArray *const *) field;
+        int r;
+
+        r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "{s(tt)}");
+        if (r < 0)
+                return r;
+
+        for (guint i = 0; limits && i < limits->len; i++) {
+                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+
+                r = sd_bus_message_append(
+                                m, "{s(tt)}", limit_name(limit->resource), limit->soft, limit->hard);
+                if (r < 0)
+                        return r;
+        }
+
+        return sd_bus_message_close_container(m);
+}
+
+static JsonNode *limits_to_json(const void *field)
+{
+        GArray *limits = *(GArray *const *) field;
+        g_autoptr(JsonObject) object = json_object_new();
+
+        for (guint i = 0; limits && i < limits->len; i++) {
+                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+                JsonArray *pair = json_array_new();
+
+                json_array_add_int_element(pair, (gint64) limit->soft);
+                json_array_add_int_element(pair, (gint64) limit->hard);
+                json_object_set_array_member(object, limit_name(limit->resource), pair);
+        }
+
+        return json_node_init_object(json_node_alloc(), object);
+}
+
+static int limits_from_json(JsonNode *node, void *field)
+{
+        g_autoptr(GArray) limits = g_array_new(FALSE, TRUE, sizeof(ResourceLimit));
+        JsonObjectIter iter;
+        const char *name;
+        JsonNode *value;
+
+        if (!JSON_NODE_HOLDS_OBJECT(node))
+                return -EINVAL;
+
+        json_object_iter_init(&iter, json_node_get_object(node));
+        while (json_object_iter_next(&iter, &name, &value)) {
+                JsonArray *pair = JSON_NODE_HOLDS_ARRAY(value) ? json_node_get_array(value) : NULL;
+                ResourceLimit limit = { .resource = limit_from_name(name) };
+
+                if (!pair || json_array_get_length(pair) != 2)
+                        return -EINVAL;
+                for (guint i = 0; i < 2; i++)
+                        if (!JSON_NODE_HOLDS_VALUE(json_array_get_element(pair, i)))
+                                return -EINVAL;
+                limit.soft = (uint64_t) json_array_get_int_element(pair, 0);
+                limit.hard = (uint64_t) json_array_get_int_element(pair, 1);
+                g_array_append_val(limits, limit);
+        }
+
+        g_clear_pointer((GArray **) field, g_array_unref);
+        *(GArray **) field = g_steal_pointer(&limits);
+        return 0;
+}
+
+static void limits_clear(void *field)
+{
+        g_clear_pointer((GArray **) field, g_array_unref);
+}
+
+static const OptionType option_type_limits = {
+        .signature = "a{s(tt)}",
+        .read = limits_read,
+        .append = limits_append,
+        .to_json = limits_to_json,
+        .from_json = limits_from_json,
+        .clear = limits_clear,
+};
+
+static const char *invalid_command(const void *field)
+{
+        const char *command = *(char *const *) field;
+
+        if (*command == '\0')
+                return "must not be empty";
+        if (*command != '/' && strchr(command, '/'))
+                return "must be an absolute path or a name without a slash";
+        return NULL;
+}
+
+static const char *invalid_slice(const void *field)
+{
+        const char *slice = *(char *const *) field;
+
+        /* systemd checks the rest */
+        if (!g_str_has_suffix(slice, ".slice") || strchr(slice, '/'))
+                return "is not the name of a slice unit";
+        return NULL;
+}
+
+static const char *invalid_signal(const void *field)
+{
+        return signal_from_string(*(char *const *) field) < 0 ? "is not the name of a signal" : NULL;
+}
+
+static const char *invalid_oom_score_adjust(const void *field)
+{
+        int32_t value = *(const int32_t *) field;
+
+        return value < -1000 || value > 1000 ? "is not between -1000 and 1000" : NULL;
+}
+
+static const char *invalid_umask(const void *field)
+{
+        return *(const uint32_t *) field > 0777 ? "is not between 0 and 0777" : NULL;
+}
+
+static const char *invalid_limits(const void *field)
+{
+        GArray *limits = *(GArray *const *) field;
+
+        for (guint i = 0; i < limits->len; i++) {
+                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+
+                if (limit->resource < 0)
+                        return "names a resource that setrlimit(2) does not have";
+                if (limit->soft > limit->hard)
+                        return "has a soft limit above the hard limit";
+        }
+
+        return NULL;
+}
+
+static const char *invalid_log_targets(const void *field)
+{
+        for (char **target = *(char **const *) field; target && *target; target++)
+                if (strcmp(*target, "files") != 0 && strcmp(*target, "journal") != 0)
+                        return "has an entry that is neither 'files' nor 'journal'";
+
+        return NULL;
+}
+
+static const char *invalid_log_overflow(const void *field)
+{
+        const char *overflow = *(char *const *) field;
+
+        return strcmp(overflow, "drop") != 0 && strcmp(overflow, "block") != 0
+                        ? "is neither 'drop' nor 'block'"
+                        : NULL;
+}
+
+static const char *invalid_log_name(const void *field)
+{
+        const char *name = *(char *const *) field;
+
+        return *name == '\0' || strchr(name, '/') ? "is not a file name" : NULL;
+}
+
+static const char *invalid_description(const void *field)
+{
+        return strpbrk(*(char *const *) field, "\n\r") ? "must be one line" : NULL;
+}
+
+static const char *invalid_run_output(const void *field)
+{
+        uint32_t value = *(const uint32_t *) field;
+
+        return value < RUN_OUTPUT_DEFAULT || value > RUN_OUTPUT_MAX ? "is not between 4096 and 1048576"
+                                                                    : NULL;
+}
+
+#define OPTION(k, t, member, ...)                                                                       \
+        {                                                                                               \
+                .key = (k), .type = &option_type_##t, .offset = offsetof(TaskSpec, member), __VA_ARGS__ \
+        }
+#define UNSUPPORTED(k)                                  \
+        {                                               \
+                .key = (k), .flags = OPTION_UNSUPPORTED \
+        }
+
+const Option task_spec_options[] = {
+        OPTION("Command", string, command, .invalid = invalid_command, .flags = OPTION_REQUIRED),
+        OPTION("Arguments", strv, arguments),
+        OPTION("Environment", strv, environment, .invalid = option_invalid_environment),
+        OPTION("User", string, user, .invalid = option_invalid_if_empty),
+        OPTION("Group", string, group, .invalid = option_invalid_if_empty),
+        OPTION("WorkingDirectory", string, working_directory, .invalid = option_invalid_unless_absolute),
+        OPTION("Description", string, description, .invalid = invalid_description),
+        OPTION("Slice", string, slice, .invalid = invalid_slice),
+        OPTION("Labels", dict, labels),
+        OPTION("StopSignal", string, stop_signal, .invalid = invalid_signal),
+        OPTION("StopTimeoutUSec", uint64, stop_timeout_usec),
+        OPTION("RuntimeMaxUSec", uint64, runtime_max_usec, .invalid = option_invalid_if_zero64),
+        OPTION("OOMScoreAdjust", int32, oom_score_adjust, .invalid = invalid_oom_score_adjust),
+        OPTION("UMask", uint32, umask, .invalid = invalid_umask),
+        OPTION("ResourceLimits", limits, resource_limits, .invalid = invalid_limits),
+        OPTION("StandardInput", fd, stdin_fd),
+        OPTION("StandardOutput", fd, stdout_fd),
+        OPTION("StandardError", fd, stderr_fd),
+        OPTION("StdoutPath", string, stdout_path, .invalid = option_invalid_unless_absolute),
+        OPTION("StderrPath", string, stderr_path, .invalid = option_invalid_unless_absolute),
+        OPTION("LogTargets", strv, log_targets, .invalid = invalid_log_targets),
+        OPTION("LogDirectory", string, log_directory, .invalid = option_invalid_unless_absolute),
+        OPTION("LogName", string, log_name, .invalid = invalid_log_name),
+        OPTION("LogMaxFiles", uint32, log_max_files, .invalid = option_invalid_if_zero32),
+        OPTION("LogMaxFileSize", uint64, log_max_file_size, .invalid = option_invalid_if_zero64),
+        OPTION("LogFields", dict, log_fields),
+        OPTION("LogOverflow", string, log_overflow, .invalid = invalid_log_overflow),
+        OPTION("RunOutputMax", uint32, run_output_max, .invalid = invalid_run_output),
+        RESOURCE_OPTIONS(TaskSpec, resources.),
+        UNSUPPORTED("Isolation"),
+        UNSUPPORTED("RootDirectory"),
+        UNSUPPORTED("Mounts"),
+        UNSUPPORTED("Devices"),
+        UNSUPPORTED("Capabilities"),
+        UNSUPPORTED("NoNewPrivileges"),
+        UNSUPPORTED("PIDMode"),
+        UNSUPPORTED("IPCMode"),
+        UNSUPPORTED("NetworkNamespacePath"),
+};
+const size_t n_task_spec_options = G_N_ELEMENTS(task_spec_options);
+G_STATIC_ASSERT(G_N_ELEMENTS(task_spec_options) <= OPTIONS_MAX);
+
+void task_spec_init(TaskSpec *spec)
+{
+        *spec = (TaskSpec){
+                .stop_timeout_usec = DEFAULT_STOP_TIMEOUT_USEC,
+                .runtime_max_usec = UINT64_MAX,
+                .umask = DEFAULT_UMASK,
+                .run_output_max = RUN_OUTPUT_DEFAULT,
+                .stdin_fd = -1,
+                .stdout_fd = -1,
+                .stderr_fd = -1,
+        };
+}
+
+void task_spec_clear(TaskSpec *spec)
+{
+        options_clear(task_spec_options, n_task_spec_options, spec);
+}
+
+bool task_spec_is_set(const TaskSpec *spec, const char *key)
+{
+        const Option *option = options_find(task_spec_options, n_task_spec_options, key);
+
+        g_assert(option);
+        return spec->set & UINT64_C(1) << (option - task_spec_options);
+}
+
+/* Two ways to say where a stream goes, of which only one can be meant. */
+static int check_streams(const TaskSpec *spec, sd_bus_error *error)
+{
+        if (spec->stdout_fd >= 0 && spec->stdout_path)
+                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC,
+                                "StandardOutput and StdoutPath cannot both be given");
+        if (spec->stderr_fd >= 0 && spec->stderr_path)
+                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC,
+                                "StandardError and StderrPath cannot both be given");
+
+        return 0;
+}
+
+static size_t strv_bytes(char **list)
+{
+        size_t bytes = 0;
+
+        for (char **entry = list; entry && *entry; entry++)
+                bytes += strlen(*entry) + 1;
+
+        return bytes;
+}
+
+static size_t string_bytes(const char *string)
+{
+        return string ? strlen(string) + 1 : 0;
+}
+
+static size_t dict_bytes(GHashTable *dict)
+{
+        size_t bytes = 0;
+        GHashTableIter iter;
+        void *key, *value;
+
+        if (!dict)
+                return 0;
+
+        g_hash_table_iter_init(&iter, dict);
+        while (g_hash_table_iter_next(&iter, &key, &value))
+                bytes += string_bytes(key) + string_bytes(value);
+
+        return bytes;
+}
+
+static int check_size(const TaskSpec *spec, sd_bus_error *error)
+{
+        const char *const strings[] = {
+                spec->command,
+                spec->user,
+                spec->group,
+                spec->working_directory,
+                spec->description,
+                spec->slice,
+                spec->stdout_path,
+                spec->stderr_path,
+                spec->log_directory,
+                spec->log_name,
+        };
+        size_t bytes = strv_bytes(spec->arguments) + strv_bytes(spec->environment) +
+                        strv_bytes(spec->log_targets) + dict_bytes(spec->log_fields);
+
+        if (dict_bytes(spec->labels) > SPEC_LABELS_BYTES_MAX)
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "Labels are more than %u bytes",
+                                SPEC_LABELS_BYTES_MAX);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
+                bytes += string_bytes(strings[i]);
+        if (bytes > SPEC_BYTES_MAX)
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "The spec is more than %u bytes",
+                                SPEC_BYTES_MAX);
+
+        return 0;
+}
+
+int task_spec_read(TaskSpec *spec, sd_bus_message *m, sd_bus_error *error)
+{
+        int r;
+
+        r = options_read(m, task_spec_options, n_task_spec_options, spec, &spec->set, error);
+        if (r < 0)
+                return r;
+
+        r = check_streams(spec, error);
+        if (r < 0)
+                return r;
+
+        return check_size(spec, error);
+}
+
+uint64_t task_spec_resources_set(const TaskSpec *spec)
+{
+        uint64_t set = 0;
+
+        for (size_t i = 0; i < n_resource_options; i++)
+                if (task_spec_is_set(spec, resource_options[i].key))
+                        set |= UINT64_C(1) << i;
+
+        return set;
+}
+
+int task_spec_stop_signal(const TaskSpec *spec)
+{
+        return signal_from_string(spec->stop_signal ? spec->stop_signal : DEFAULT_STOP_SIGNAL);
+}
+
+static bool logs_at_all(const TaskSpec *spec)
+{
+        return !spec->log_targets || *spec->log_targets;
+}
+
+bool task_spec_logs_stdout(const TaskSpec *spec)
+{
+        return logs_at_all(spec) && !task_spec_is_set(spec, "StandardOutput") && !spec->stdout_path;
+}
+
+bool task_spec_logs_stderr(const TaskSpec *spec)
+{
+        return logs_at_all(spec) && !task_spec_is_set(spec, "StandardError") && !spec->stderr_path;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "proc-file.h"
+
+/* Of memory.stat, or of io.stat with a hundred devices. A file that is longer is not understood in part. */
+#define STATS_FILE_SIZE_MAX 16384U
+
+#define NSEC_PER_USEC UINT64_C(1000)
+#define NSEC_PER_SEC  UINT64_C(1000000000)
+
+typedef enum Format {
+        FORMAT_NUMBER, /* "4096" */
+        FORMAT_KEYS,   /* "usage_usec 17", one a line */
+        FORMAT_ROWS,   /* "8:0 rbytes=1 wbytes=2" */
+} Format;
+
+static const struct {
+        const char *name;
+        Format format;
+} files[STATS_N_FILES] = {
+        [STATS_CPU_STAT] = { "cpu.stat", FORMAT_KEYS },
+        [STATS_MEMORY_CURRENT] = { "memory.current", FORMAT_NUMBER },
+        [STATS_MEMORY_PEAK] = { "memory.peak", FORMAT_NUMBER },
+        [STATS_MEMORY_STAT] = { "memory.stat", FORMAT_KEYS },
+        [STATS_MEMORY_SWAP_CURRENT] = { "memory.swap.current", FORMAT_NUMBER },
+        [STATS_IO_STAT] = { "io.stat", FORMAT_ROWS },
+        [STATS_PIDS_CURRENT] = { "pids.current", FORMAT_NUMBER },
+        [STATS_CPU_PRESSURE] = { "cpu.pressure", FORMAT_ROWS },
+        [STATS_MEMORY_PRESSURE] = { "memory.pressure", FORMAT_ROWS },
+        [STATS_IO_PRESSURE] = { "io.pressure", FORMAT_ROWS },
+};
+
+#define PRESSURE(prefix, pressure_file)                                                                    \
+        { prefix "PressureSomeAvg10", 'd', pressure_file, "some", "avg10", 1 },                            \
+                        { prefix "PressureSomeNSec", 't', pressure_file, "some", "total", NSEC_PER_USEC }, \
+                        { prefix "PressureFullAvg10", 'd', pressure_file, "full", "avg10", 1 },            \
+        {                                                                                                  \
+                prefix "PressureFullNSec", 't', pressure_file, "full", "total", NSEC_PER_USEC              \
+        }
+
+const StatsField stats_fields[] = {
+        [STATS_TIMESTAMP] = { "Timestamp", 't', STATS_COMPUTED, NULL, NULL, 1 },
+        [STATS_CPU_USAGE] = { "CPUUsageNSec", 't', STATS_CPU_STAT, NULL, "usage_usec", NSEC_PER_USEC },
+        [STATS_CPU_PERCENT] = { "CPUPercent", 'd', STATS_COMPUTED, NULL, NULL, 1 },
+        { "CPUUserNSec", 't', STATS_CPU_STAT, NULL, "user_usec", NSEC_PER_USEC },
+        { "CPUSystemNSec", 't', STATS_CPU_STAT, NULL, "system_usec", NSEC_PER_USEC },
+        { "CPUPeriods", 't', STATS_CPU_STAT, NULL, "nr_periods", 1 },
+        { "CPUThrottledPeriods", 't', STATS_CPU_STAT, NULL, "nr_throttled", 1 },
+        { "CPUThrottledNSec", 't', STATS_CPU_STAT, NULL, "throttled_usec", NSEC_PER_USEC },
+        { "MemoryCurrent", 't', STATS_MEMORY_CURRENT, NULL, NULL, 1 },
+        { "MemoryPeak", 't', STATS_MEMORY_PEAK, NULL, NULL, 1 },
+        { "MemoryAnon", 't', STATS_MEMORY_STAT, NULL, "anon", 1 },
+        { "MemoryFile", 't', STATS_MEMORY_STAT, NULL, "file", 1 },
+        { "MemoryKernel", 't', STATS_MEMORY_STAT, NULL, "kernel", 1 },
+        { "MemoryMapped", 't', STATS_MEMORY_STAT, NULL, "file_mapped", 1 },
+        { "MemorySwapCurrent", 't', STATS_MEMORY_SWAP_CURRENT, NULL, NULL, 1 },
+        { "IOReadBytes", 't', STATS_IO_STAT, NULL, "rbytes", 1 },
+        { "IOReadOperations", 't', STATS_IO_STAT, NULL, "rios", 1 },
+        { "IOWriteBytes", 't', STATS_IO_STAT, NULL, "wbytes", 1 },
+        { "IOWriteOperations", 't', STATS_IO_STAT, NULL, "wios", 1 },
+        { "TasksCurrent", 't', STATS_PIDS_CURRENT, NULL, NULL, 1 },
+        PRESSURE("CPU", STATS_CPU_PRESSURE),
+        PRESSURE("Memory", STATS_MEMORY_PRESSURE),
+        PRESSURE("IO", STATS_IO_PRESSURE),
+};
+const size_t n_stats_fields = G_N_ELEMENTS(stats_fields);
+
+G_STATIC_ASSERT(G_N_ELEMENTS(stats_fields) <= STATS_FIELDS_MAX);
+
+const char *stats_file_name(StatsFile file)
+{
+        return files[file].name;
+}
+
+static bool read_number(const char **text, uint64_t *ret)
+{
+        const char *p = *text;
+        uint64_t value = 0;
+
+        for (; *p >= '0' && *p <= '9'; p++)
+                if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+                                __builtin_add_overflow(value, (uint64_t) (*p - '0'), &value))
+                        return false;
+        if (p == *text)
+                return false;
+
+        *text = p;
+        *ret = value;
+        return true;
+}
+
+/* strtod(3) would read it as the locale has it. */
+static bool read_decimal(const char *text, double *ret)
+{
+        uint64_t whole, fraction = 0;
+        double divisor = 1;
+        const char *digits;
+
+        if (!read_number(&text, &whole))
+                return false;
+        if (*text == '.') {
+                digits = ++text;
+                if (!read_number(&text, &fraction))
+                        return false;
+                for (; digits < text; digits++)
+                        divisor *= 10;
+        }
+
+        *ret = (double) whole + (double) fraction / divisor;
+        return true;
+}
+
+static void set_t(StatsSample *sample, size_t i, uint64_t value)
+{
+        sample->values[i].t = value;
+        sample->known |= UINT64_C(1) << i;
+}
+
+static void set_d(StatsSample *sample, size_t i, double value)
+{
+        sample->values[i].d = value;
+        sample->known |= UINT64_C(1) << i;
+}
+
+static void take_value(StatsSample *sample, size_t i, const char *text)
+{
+        const StatsField *field = stats_fields + i;
+        uint64_t value, sum = 0;
+        double decimal;
+
+        if (field->type == 'd') {
+                if (read_decimal(text, &decimal))
+                        set_d(sample, i, decimal);
+                return;
+        }
+
+        if (!read_number(&text, &value) || __builtin_mul_overflow(value, field->unit, &value))
+                return;
+        if (stats_is_known(sample, i))
+                sum = sample->values[i].t;
+        if (!__builtin_add_overflow(sum, value, &sum))
+                set_t(sample, i, sum);
+}
+
+static bool is_word(const char *word, const char *text, size_t length)
+{
+        return word && strncmp(word, text, length) == 0 && word[length] == '\0';
+}
+
+static void parse_key(StatsFile file, const char *line, StatsSample *sample)
+{
+        size_t length = strcspn(line, " \n");
+
+        if (line[length] != ' ')
+                return;
+        for (size_t i = 0; i < n_stats_fields; i++)
+                if (stats_fields[i].file == file && is_word(stats_fields[i].name, line, length))
+                        take_value(sample, i, line + length + 1);
+}
+
+static void parse_row(StatsFile file, const char *line, StatsSample *sample)
+{
+        size_t row_length = strcspn(line, " \n");
+        const char *word = line + row_length;
+
+        while (*word == ' ') {
+                size_t length;
+
+                word++;
+                length = strcspn(word, "= \n");
+                for (size_t i = 0; word[length] == '=' && i < n_stats_fields; i++) {
+                        const StatsField *field = stats_fields + i;
+
+                        if (field->file == file && is_word(field->name, word, length) &&
+                                        (!field->row || is_word(field->row, line, row_length)))
+                                take_value(sample, i, word + length + 1);
+                }
+                word += strcspn(word, " \n");
+        }
+}
+
+static void parse_number(StatsFile file, const char *line, StatsSample *sample)
+{
+        for (size_t i = 0; i < n_stats_fields; i++)
+                if (stats_fields[i].file == file)
+                        take_value(sample, i, line);
+}
+
+void stats_parse(StatsFile file, const char *text, StatsSample *sample)
+{
+        static void (*const parse_line[])(StatsFile, const char *, StatsSample *) = {
+                [FORMAT_NUMBER] = parse_number,
+                [FORMAT_KEYS] = parse_key,
+                [FORMAT_ROWS] = parse_row,
+        };
+
+        /* no device in the file is a sum of 0, which is known */
+        for (size_t i = 0; i < n_stats_fields; i++)
+                if (stats_fields[i].file == file && files[file].format == FORMAT_ROWS &&
+                                !stats_fields[i].row)
+                        set_t(sample, i, 0);
+
+        for (const char *line = text; *line;) {
+                parse_line[files[file].format](file, line, sample);
+                line += strcspn(line, "\n");
+                line += *line == '\n';
+        }
+}
+
+static uint64_t now_nsec(void)
+{
+        struct timespec now = { 0 };
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * NSEC_PER_SEC + (uint64_t) now.tv_nsec;
+}
+
+int stats_read(int cgroup_fd, StatsSample *ret)
+{
+        char text[STATS_FILE_SIZE_MAX];
+
+        ret->known = 0;
+        ret->monotonic_nsec = now_nsec();
+        set_t(ret, STATS_TIMESTAMP, (uint64_t) g_get_real_time());
+
+        for (int file = STATS_COMPUTED + 1; file < STATS_N_FILES; file++) {
+                int r = read_text_at(cgroup_fd, files[file].name, text, sizeof text);
+
+                if (r == sizeof text - 1)
+                        r = -EFBIG;
+
+                /* it needs no controller: where it is not, there is no cgroup */
+                if (r < 0 && file == STATS_CPU_STAT)
+                        return r == -ENODEV ? -ENOENT : r;
+                if (r >= 0)
+                        stats_parse((StatsFile) file, text, ret);
+        }
+
+        return 0;
+}
+
+void stats_set_percent(StatsSample *sample, StatsPrevious *previous)
+{
+        uint64_t usage = sample->values[STATS_CPU_USAGE].t, now = sample->monotonic_nsec;
+        double percent = 0;
+
+        if (!stats_is_known(sample, STATS_CPU_USAGE))
+                return;
+
+        if (previous->monotonic_nsec != 0 && now > previous->monotonic_nsec && usage > previous->usage_nsec)
+                percent = 100.0 * (double) (usage - previous->usage_nsec) /
+                                (double) (now - previous->monotonic_nsec);
+        set_d(sample, STATS_CPU_PERCENT, percent);
+        *previous = (StatsPrevious){ .usage_nsec = usage, .monotonic_nsec = now };
+}
+
+int stats_to_json(const StatsSample *sample, char *buffer, size_t size, size_t *ret_length)
+{
+        const char *separator = "{";
+        size_t length = 0;
+
+        for (size_t i = 0; i < n_stats_fields; i++) {
+                char value[G_ASCII_DTOSTR_BUF_SIZE];
+                int n;
+
+                if (!stats_is_known(sample, i))
+                        continue;
+                if (stats_fields[i].type == 'd')
+                        (void) g_ascii_formatd(value, sizeof value, "%.2f", sample->values[i].d);
+                else
+                        (void) snprintf(value, sizeof value, "%" PRIu64, sample->values[i].t);
+
+                n = snprintf(buffer + length, size - length, "%s\"%s\":%s", separator, stats_fields[i].key,
+                                value);
+                if (n < 0 || (size_t) n >= size - length)
+                        return -ENOBUFS;
+                length += (size_t) n;
+                separator = ",";
+        }
+
+        if (length == 0 || size - length < sizeof "}\n")
+                return -ENOBUFS;
+        (void) memcpy(buffer + length, "}\n", sizeof "}\n");
+        *ret_length = length + strlen("}\n");
+        return 0;
+}

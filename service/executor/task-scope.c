@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <systemd/sd-id128.h>
+
+#include "bus-error.h"
+#include "cgroup.h"
+#include "cleanup.h"
+#include "fork-into-cgroup.h"
+#include "log.h"
+#include "systemd.h"
+#include "task-launch.h"
+
+/* systemd kills the rest of the scope that much later than we, or the supervisor, would. */
+#define SCOPE_STOP_MARGIN_USEC UINT64_C(5000000)
+
+/* The version that got OOMPolicy= for scopes, with a default that would kill the supervisor along with a victim. */
+#define SYSTEMD_VERSION_OOM_POLICY 253U
+
+static uint64_t scope_stop_usec(const Task *task)
+{
+        uint64_t usec = task->spec.stop_timeout_usec;
+
+        return usec >= UINT64_MAX - SCOPE_STOP_MARGIN_USEC ? UINT64_MAX : usec + SCOPE_STOP_MARGIN_USEC;
+}
+
+static void take_controller(Task *task)
+{
+        if (task->controlled || task->manager->n_controlled_scopes >= CONTROLLED_SCOPES_MAX)
+                return;
+
+        task->controlled = true;
+        task->manager->n_controlled_scopes++;
+}
+
+void task_scope_release_controller(Task *task)
+{
+        if (!task->controlled)
+                return;
+
+        task->controlled = false;
+        task->manager->n_controlled_scopes--;
+}
+
+static int append_properties(sd_bus_message *m, const Task *task, pid_t supervisor)
+{
+        const TaskSpec *spec = &task->spec;
+        int r;
+
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
+                        spec->description ? spec->description : task->id, "Slice", "s",
+                        spec->slice ? spec->slice : DEFAULT_SLICE, "PIDs", "au", 1, (uint32_t) supervisor,
+                        "Delegate", "b", 1, "CollectMode", "s", "inactive-or-failed", "KillSignal", "i",
+                        task_spec_stop_signal(spec), "TimeoutStopUSec", "t", scope_stop_usec(task));
+        if (r < 0)
+                return r;
+
+        if (task->controlled) {
+                r = sd_bus_message_append(m, "(sv)", "Controller", "s", task->manager->service.bus_name);
+                if (r < 0)
+                        return r;
+        }
+
+        /* so that at shutdown the scopes go first, while somebody is there to end them well and to take their last lines */
+        r = sd_bus_message_append(
+                        m, "(sv)", "After", "as", 2, "nomad-executor.service", "nomad-logmon.service");
+        if (r < 0)
+                return r;
+
+        r = resources_append(m, &spec->resources, task_spec_resources_set(spec));
+        if (r < 0)
+                return r;
+
+        if (task->manager->systemd_version >= SYSTEMD_VERSION_OOM_POLICY)
+                return sd_bus_message_append(m, "(sv)", "OOMPolicy", "s", "continue");
+
+        return 0;
+}
+
+static void scope_refused(Task *task, const char *reason)
+{
+        task->launch->scope_requested = false;
+        if (task_launch_has_failed(task))
+                task_launch_scope_settled(task, false);
+        else
+                task_launch_fail(task, BUS_ERROR_SCOPE_FAILED, "systemd refused %s: %s", task->unit, reason);
+}
+
+static int on_reset(G_GNUC_UNUSED sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        Task *task = userdata;
+        int r;
+
+        if (!task->launch)
+                return 0;
+
+        /* whether it helped, the second try tells */
+        task->launch->scope_call = bus_call_free(task->launch->scope_call);
+        if (task_launch_has_failed(task)) {
+                scope_refused(task, "");
+                return 0;
+        }
+        r = task_scope_start(task, (pid_t) task->progress.supervisor_pid, &task->launch->scope_call);
+        if (r < 0)
+                scope_refused(task, g_strerror(-r));
+        return 0;
+}
+
+/* A unit of that name that failed and was not collected only stands in the way until it is reset. */
+static int reset_failed_unit(Task *task)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        task->launch->scope_was_reset = true;
+        task->launch->scope_call = bus_call_free(task->launch->scope_call);
+        r = systemd_new_call(task->manager->service.bus, &m, "ResetFailedUnit");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", task->unit);
+        if (r < 0)
+                return r;
+
+        return bus_queue_call(&task->manager->calls, m, on_reset, task, 0, &task->launch->scope_call);
+}
+
+static int on_started(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        const sd_bus_error *failure = sd_bus_message_get_error(reply);
+        Task *task = userdata;
+        const char *job;
+        int r;
+
+        if (!task->launch)
+                return 0;
+        if (!failure) {
+                /* the job goes on, and manager-systemd.c hears of its end */
+                r = sd_bus_message_read(reply, "o", &job);
+                if (r >= 0)
+                        task->launch->job = g_strdup(job);
+                return r;
+        }
+        if (sd_bus_error_has_name(failure, SYSTEMD_ERROR_UNIT_EXISTS) && !task->launch->scope_was_reset &&
+                        reset_failed_unit(task) >= 0)
+                return 0;
+
+        scope_refused(task, failure->message);
+        return 0;
+}
+
+int task_scope_start(Task *task, pid_t supervisor, BusCall **ret)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = systemd_new_call(task->manager->service.bus, &m, "StartTransientUnit");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", task->unit, "fail");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "(sv)");
+        if (r < 0)
+                return r;
+        take_controller(task);
+        r = append_properties(m, task, supervisor);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "a(sa(sv))", 0);
+        if (r < 0)
+                return r;
+
+        /* systemd may do late what it did not answer: the launch has a deadline of its own */
+        return bus_queue_call(&task->manager->calls, m, on_started, task, UINT64_MAX, ret);
+}
+
+static int on_invocation(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        Task *task = userdata;
+        char text[SD_ID128_STRING_MAX];
+        const void *bytes;
+        sd_id128_t id;
+        size_t size;
+
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+                        sd_bus_message_enter_container(reply, SD_BUS_TYPE_VARIANT, "ay") < 0 ||
+                        sd_bus_message_read_array(reply, 'y', &bytes, &size) < 0 || size != sizeof id) {
+                task_launch_invocation_known(task, NULL);
+                return 0;
+        }
+
+        (void) memcpy(&id, bytes, sizeof id);
+        task_launch_invocation_known(task, sd_id128_to_string(id, text));
+        return 0;
+}
+
+static int call_get_property(const Task *task, const char *interface, const char *property,
+                sd_bus_message_handler_t handler, void *userdata, BusCall **ret)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        g_autofree char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, task->unit, &path);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(task->manager->service.bus, &m, SYSTEMD_NAME, path,
+                        "org.freedesktop.DBus.Properties", "Get");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", interface, property);
+        if (r < 0)
+                return r;
+
+        return bus_queue_call(&task->manager->calls, m, handler, userdata, 0, ret);
+}
+
+int task_scope_get_invocation(Task *task, BusCall **ret)
+{
+        return call_get_property(task, SYSTEMD_UNIT, "InvocationID", on_invocation, task, ret);
+}
+
+int task_scope_set_resources(Task *task, const Resources *resources, uint64_t set,
+                sd_bus_message_handler_t handler, void *userdata)
+{
+        sd_bus *bus = task->manager->service.bus;
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = systemd_new_call(bus, &m, "SetUnitProperties");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "sb", task->unit, 1);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "(sv)");
+        if (r < 0)
+                return r;
+        r = resources_append(m, resources, set);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_close_container(m);
+        if (r < 0)
+                return r;
+
+        return bus_queue_call(&task->manager->calls, m, handler, userdata, 0, NULL);
+}
+
+static int on_queried(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        Task *task = userdata;
+
+        if (sd_bus_message_is_method_error(reply, SYSTEMD_ERROR_NO_SUCH_UNIT))
+                task_ending_unit_gone(task);
+
+        /* else it is about to go, which UnitRemoved will tell */
+        return 0;
+}
+
+int task_scope_query(Task *task, BusCall **ret)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = systemd_new_call(task->manager->service.bus, &m, "GetUnit");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", task->unit);
+        if (r < 0)
+                return r;
+
+        return bus_queue_call(&task->manager->calls, m, on_queried, task, 0, ret);
+}
+
+int task_scope_kill(const Task *task)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = systemd_new_call(task->manager->service.bus, &m, "KillUnit");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ssi", task->unit, "all", SIGKILL);
+        if (r < 0)
+                return r;
+
+        return sd_bus_send(task->manager->service.bus, m, NULL);
+}
+
+/* A process that comes and goes: the end of the last process is what systemd hears of. */
+static int on_control_group(
+                sd_bus_message *reply, G_GNUC_UNUSED void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        _cleanup_close_ int fd = -1;
+        const char *path;
+        pid_t pid;
+        int r;
+
+        if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "v", "s", &path) < 0 ||
+                        *path == '\0')
+                return 0;
+
+        r = cgroup_open(path, &fd);
+        if (r < 0)
+                return 0;
+        pid = fork_into_cgroup(fd);
+        if (pid == 0)
+                _exit(EXIT_SUCCESS);
+        if (pid > 0)
+                (void) waitpid(pid, NULL, 0);
+        return 0;
+}
+
+int task_scope_notice_empty(const Task *task)
+{
+        return call_get_property(task, SYSTEMD_SCOPE, "ControlGroup", on_control_group, NULL, NULL);
+}
+
+int task_scope_stop(Task *task)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = systemd_new_call(task->manager->service.bus, &m, "StopUnit");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", task->unit, "replace");
+        if (r < 0)
+                return r;
+
+        return sd_bus_send(task->manager->service.bus, m, NULL);
+}

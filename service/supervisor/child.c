@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "protocol.h"
+
+/* systemd's and Debian's default for services that set none. */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* musl's headers have none of these. */
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#define RESOLVE_NO_MAGICLINKS_AND_SYMLINKS UINT64_C(0x06)
+#define KERNEL_SIGNALS                     64
+#define CLOSE_RANGE_SET_CLOEXEC            4U
+
+struct openat2_how {
+        uint64_t flags, mode, resolve;
+};
+
+static _Noreturn void fail(int error_fd, const char *stage, int error)
+{
+        ChildError report = { .error = error };
+
+        (void) snprintf(report.stage, sizeof report.stage, "%s", stage);
+        (void) !write(error_fd, &report, sizeof report);
+        _exit(EXIT_FAILURE);
+}
+
+/* By system call: C libraries keep two or three signals to themselves, which posix_spawn(3) has set to be ignored. */
+static void reset_signals(void)
+{
+        const char default_action[256] = { 0 };
+        sigset_t none;
+
+        for (int i = 1; i <= KERNEL_SIGNALS; i++)
+                (void) syscall(SYS_rt_sigaction, i, default_action, NULL, KERNEL_SIGNALS / 8);
+        (void) sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A terminal that no session has becomes ours; any other descriptor is what it is. */
+static void take_terminal(const Launch *launch, int error_fd)
+{
+        if (ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0 && launch->terminal)
+                fail(error_fd, STAGE_STDIO, errno);
+}
+
+/* What the service that started us may have changed for itself. An unprivileged user may not raise them again, and need not. */
+static void reset_scheduling(void)
+{
+        struct sched_param param = { 0 };
+
+        (void) syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param);
+        (void) setpriority(PRIO_PROCESS, 0, 0);
+}
+
+static void set_limits(const Launch *launch, int error_fd)
+{
+        for (size_t i = 0; i < launch->n_limits; i++)
+                if (setrlimit(launch->limits[i].resource, &launch->limits[i].limit) < 0)
+                        fail(error_fd, STAGE_RLIMIT, errno);
+}
+
+static void set_oom_score_adjust(const Launch *launch, int error_fd)
+{
+        char text[16];
+        int fd, n;
+
+        fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                fail(error_fd, STAGE_OOM, errno);
+        n = snprintf(text, sizeof text, "%d", launch->oom_score_adjust);
+        if (write(fd, text, (size_t) n) < 0)
+                fail(error_fd, STAGE_OOM, errno);
+        (void) close(fd);
+}
+
+static void set_user(const Launch *launch, int error_fd)
+{
+        /* A user's own service runs tasks as that user only; root's service sets everything, for root too. */
+        if (geteuid() == 0) {
+                if (setgroups(launch->n_groups, launch->groups) < 0)
+                        fail(error_fd, STAGE_USER, errno);
+                if (setresgid(launch->gid, launch->gid, launch->gid) < 0)
+                        fail(error_fd, STAGE_USER, errno);
+        }
+        if (setresuid(launch->uid, launch->uid, launch->uid) < 0)
+                fail(error_fd, STAGE_USER, errno);
+}
+
+/* A FIFO is opened for reading too: that blocks nobody when its reader is late, and a reader that comes and goes
+ * does not end the task with SIGPIPE. */
+static int open_output(const char *path)
+{
+        struct openat2_how how = {
+                .flags = O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_CLOEXEC,
+                .mode = 0644,
+                .resolve = RESOLVE_NO_MAGICLINKS_AND_SYMLINKS,
+        };
+        struct stat st;
+        long fd;
+
+        if (lstat(path, &st) >= 0 && S_ISFIFO(st.st_mode)) {
+                how.flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+                how.mode = 0;
+        }
+
+        fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+        return fd < 0 ? -errno : (int) fd;
+}
+
+static void set_output(const char *path, int target_fd, int error_fd)
+{
+        int fd;
+
+        if (!path)
+                return;
+
+        fd = open_output(path);
+        if (fd < 0)
+                fail(error_fd, STAGE_STDIO, -fd);
+        if (dup2(fd, target_fd) < 0)
+                fail(error_fd, STAGE_STDIO, errno);
+        (void) close(fd);
+}
+
+/* ENOENT comes for a missing interpreter too: only a missing file is "command not found". */
+static const char *exec_stage(const char *file, int error)
+{
+        return error == ENOENT && access(file, F_OK) < 0 ? STAGE_COMMAND : STAGE_EXEC;
+}
+
+static _Noreturn void exec_from_path(const Launch *launch, int error_fd)
+{
+        const char *directory = launch->path ? launch->path : DEFAULT_PATH;
+        char file[PATH_MAX];
+        int error = 0;
+
+        while (directory) {
+                const char *colon = strchr(directory, ':');
+                int length = colon ? (int) (colon - directory) : (int) strlen(directory);
+                int n;
+
+                n = snprintf(file, sizeof file, "%.*s/%s", length, directory, launch->command);
+                directory = colon ? colon + 1 : NULL;
+                if (length == 0 || (size_t) n >= sizeof file)
+                        continue;
+
+                (void) execve(file, launch->argv, launch->environment);
+                if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+                        fail(error_fd, STAGE_EXEC, errno);
+                if (access(file, F_OK) >= 0)
+                        error = errno == ENOENT ? ENOENT : EACCES;
+        }
+
+        fail(error_fd, error ? STAGE_EXEC : STAGE_COMMAND, error ? error : ENOENT);
+}
+
+void child_run(const Launch *launch, int error_fd)
+{
+        reset_signals();
+        (void) setsid();
+        take_terminal(launch, error_fd);
+        reset_scheduling();
+        set_limits(launch, error_fd);
+        set_oom_score_adjust(launch, error_fd);
+        set_user(launch, error_fd);
+        (void) umask(launch->umask);
+        if (chdir(launch->directory) < 0)
+                fail(error_fd, STAGE_DIRECTORY, errno);
+        set_output(launch->stdout_path, STDOUT_FILENO, error_fd);
+        set_output(launch->stderr_path, STDERR_FILENO, error_fd);
+        (void) syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_SET_CLOEXEC);
+
+        if (launch->command[0] != '/')
+                exec_from_path(launch, error_fd);
+        (void) execve(launch->command, launch->argv, launch->environment);
+        fail(error_fd, exec_stage(launch->command, errno), errno);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What nomad-executord and the supervisor of a task say to each other. There is no control channel: a launch
+ * block that is complete before the supervisor starts, a gate, a start record and an exit record. A newer
+ * nomad-executord adopts an older supervisor, so keys are only ever added and unknown keys are ignored. One signal tells
+ * a supervisor when to kill, so that the grace of a Stop is over in time whatever becomes of nomad-executord.
+ *
+ * The launch block is a memfd of NUL-terminated KEY=VALUE strings, PROTOCOL_VERSION first. ARG, ENV, GROUP and
+ * RLIMIT repeat. Numbers are decimal, UMASK octal.
+ *
+ * The gate is a pipe: one byte opens it, end of file before that byte means that the task is not to be.
+ *
+ * The start record is written to the state directory, then the same text to the status pipe, which is closed after it.
+ * The exit record is written to the state directory before anything that is left of the task is killed. Both are
+ * KEY=VALUE lines under a temporary name and then renamed; the exit record's file is made and its space is
+ * reserved before the task starts, so that a full disk cannot lose an exit status. */
+
+#define PROTOCOL_VERSION 1
+
+/* Descriptors that the supervisor is started with; 0, 1 and 2 are the task's own. */
+#define SUPERVISOR_LAUNCH_FD 3 /* the launch block */
+#define SUPERVISOR_GATE_FD   4 /* read end of the gate */
+#define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
+#define SUPERVISOR_STATE_FD  6 /* the task's state directory */
+
+#define START_RECORD "start"
+#define EXIT_RECORD  "exit"
+
+/* The cgroups below the scope's. */
+#define SUPERVISOR_CGROUP "supervisor"
+#define TASK_CGROUP       "task"
+
+/* Keys of the launch block. */
+#define LAUNCH_VERSION    "VERSION"
+#define LAUNCH_COMMAND    "COMMAND"   /* absolute, or a name to look up in the PATH among ENV */
+#define LAUNCH_ARG        "ARG"       /* each argument, argv[0] included */
+#define LAUNCH_ENV        "ENV"       /* each environment string, "NAME=VALUE" */
+#define LAUNCH_DIRECTORY  "DIRECTORY" /* working directory, entered as the task's user */
+#define LAUNCH_UID        "UID"
+#define LAUNCH_GID        "GID"
+#define LAUNCH_GROUP      "GROUP" /* each supplementary group */
+#define LAUNCH_UMASK      "UMASK"
+#define LAUNCH_OOM_ADJUST "OOM_SCORE_ADJUST"
+#define LAUNCH_RLIMIT     "RLIMIT" /* "<resource number> <soft> <hard>" */
+#define LAUNCH_STDOUT_PATH \
+        "STDOUT_PATH" /* opened as the task's user, no symlink followed, instead of fd 1 */
+#define LAUNCH_STDERR_PATH "STDERR_PATH"
+#define LAUNCH_STOP_SIGNAL \
+        "STOP_SIGNAL"                /* sent to the main process when systemd stops the scope without us */
+#define LAUNCH_STOP_USEC "STOP_USEC" /* and how long after it the rest is killed */
+
+#define LAUNCH_RUNTIME_MAX_USEC "RUNTIME_MAX_USEC" /* after which the task is stopped in the same way */
+
+/* Sent with SI_QUEUE and, as si_ptr, a number of milliseconds, after which everything is killed: the end of a Stop's grace.
+ * A time set before is kept if it is earlier. A realtime signal, so that none is lost, by its number, which the C
+ * libraries count differently. */
+#define SUPERVISOR_KILL_SIGNAL 40
+
+/* Keys of both records. */
+#define RECORD_VERSION   "VERSION"
+#define RECORD_TIMESTAMP "TIMESTAMP" /* CLOCK_REALTIME, microseconds: start, or exit */
+#define RECORD_MONOTONIC "MONOTONIC" /* the same by CLOCK_MONOTONIC */
+
+/* Keys of the start record. Either PID …, or ERRNO and STAGE. */
+#define START_PID                   "PID"
+#define START_TIME                  "START_TIME" /* clock ticks since boot, field 22 of /proc/PID/stat */
+#define START_SUPERVISOR_PID        "SUPERVISOR_PID"
+#define START_SUPERVISOR_START_TIME "SUPERVISOR_START_TIME"
+#define START_CGROUP                "CGROUP" /* the scope's, below the root of the hierarchy */
+#define START_ERRNO                 "ERRNO"
+#define START_STAGE                 "STAGE" /* one of the words below */
+
+#define STAGE_RECORD    "record" /* reserving the exit record */
+#define STAGE_CGROUP    "cgroup" /* making the cgroups, or starting a process in one */
+#define STAGE_RLIMIT    "rlimit"
+#define STAGE_OOM       "oom-score-adjust"
+#define STAGE_USER      "user" /* uid, gid or groups */
+#define STAGE_DIRECTORY "directory"
+#define STAGE_STDIO     "stdio"
+#define STAGE_COMMAND   "command" /* the name is nowhere in PATH, or the file does not exist */
+#define STAGE_EXEC      "exec"
+
+/* Keys of the exit record. CODE or SIGNAL, as the kernel told the parent; the rest where the kernel has it. */
+#define EXIT_CODE        "CODE"
+#define EXIT_SIGNAL      "SIGNAL"
+#define EXIT_OOM_KILLS   "OOM_KILLS" /* processes of the cgroup that the kernel killed for memory */
+#define EXIT_TIMED_OUT   "TIMED_OUT" /* 1 where RUNTIME_MAX_USEC passed before the task had ended */
+#define EXIT_CPU_USEC    "CPU_USEC"
+#define EXIT_MEMORY_PEAK "MEMORY_PEAK" /* bytes */

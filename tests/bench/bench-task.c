@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the tasks of the measures do. Static and small, so that its own start counts for little. */
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NSEC_PER_SEC   UINT64_C(1000000000)
+#define LINE_SIZE      100U
+#define WRITE_SIZE_MAX (1024U * 1024U)
+
+static uint64_t now_nsec(void)
+{
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * NSEC_PER_SEC + (uint64_t) now.tv_nsec;
+}
+
+static uint64_t number(const char *text)
+{
+        return strtoull(text, NULL, 10);
+}
+
+static char *make_lines(size_t size)
+{
+        char *lines = malloc(size);
+
+        for (size_t i = 0; lines && i < size; i++)
+                lines[i] = (char) (i % LINE_SIZE == LINE_SIZE - 1 ? '\n' : 'a' + i % 26);
+        return lines;
+}
+
+static int save_result(const char *path, uint64_t bytes, uint64_t nsec)
+{
+        FILE *file = fopen(path, "we");
+
+        if (!file)
+                return EXIT_FAILURE;
+
+        (void) fprintf(file, "%llu %llu\n", (unsigned long long) bytes, (unsigned long long) nsec);
+        return fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Writes lines, SIZE bytes at a time, from BEGIN (CLOCK_MONOTONIC, ns) on until DURATION is over or TOTAL is reached. */
+static int write_lines(size_t size, uint64_t begin, uint64_t duration, uint64_t total, const char *result)
+{
+        char *lines = make_lines(size);
+        struct timespec at = { .tv_sec = (time_t) (begin / NSEC_PER_SEC),
+                .tv_nsec = (long) (begin % NSEC_PER_SEC) };
+        uint64_t bytes = 0, start, now;
+
+        if (!lines || size == 0 || size > WRITE_SIZE_MAX)
+                return EXIT_FAILURE;
+        (void) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+
+        start = now = now_nsec();
+        while (now - start < duration && bytes < total) {
+                ssize_t n = write(STDOUT_FILENO, lines, size);
+
+                if (n < 0)
+                        return EXIT_FAILURE;
+                bytes += (uint64_t) n;
+                /* the clock costs little, but not nothing beside a write of 100 bytes */
+                if (size > 4096 || bytes % (LINE_SIZE * 64) == 0)
+                        now = now_nsec();
+        }
+
+        free(lines);
+        return save_result(result, bytes, now_nsec() - start);
+}
+
+int main(int argc, char **argv)
+{
+        if (argc == 2 && strcmp(argv[1], "pause") == 0)
+                return pause();
+        if (argc == 2 && strcmp(argv[1], "true") == 0)
+                return EXIT_SUCCESS;
+        if (argc == 2 && strcmp(argv[1], "now") == 0)
+                return printf("%llu\n", (unsigned long long) now_nsec()) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        if (argc == 6 && strcmp(argv[1], "flood") == 0)
+                return write_lines(number(argv[2]), number(argv[3]), number(argv[4]), UINT64_MAX, argv[5]);
+        if (argc == 5 && strcmp(argv[1], "write") == 0)
+                return write_lines(number(argv[2]), 0, UINT64_MAX, number(argv[3]), argv[4]);
+
+        (void) fprintf(stderr,
+                        "Usage: bench-task pause | true | now | flood SIZE BEGIN_NS DURATION_NS RESULT |"
+                        " write SIZE TOTAL RESULT\n");
+        return 2;
+}

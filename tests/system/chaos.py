@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tasks of known behaviour, started, signalled, checked and released at random, while the services are killed.
+
+chaos.py [SEED [SECONDS [CLIENTS]]]: run as root in a booted machine. Every task has to end as its program does, with a log that
+is exact, and nothing may be left. What a client did before something went wrong is printed, with the seed.
+"""
+
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import time
+
+import dbus
+
+EXECUTOR = "org.nomad.Executor"
+ERROR = EXECUTOR + ".Error."
+# What a call comes back with whose service died under it, or was not there yet: the call is to be made again.
+DIED = {
+    "org.freedesktop.DBus.Error." + name
+    for name in ("NoReply", "Disconnected", "ServiceUnknown", "NameHasNoOwner", "TimedOut", "UnknownObject")
+}
+UNITS = ("nomad-executor.service", "nomad-logmon.service")
+
+
+class Failed(Exception):
+    pass
+
+
+class Client:
+    def __init__(self, number, seed):
+        self.random = random.Random(f"{seed}-{number}")
+        self.number = number
+        self.bus = dbus.SystemBus(private=True)
+        self.story = []
+
+    def call(self, path, interface, member, signature, *arguments):
+        """Again and again until there is an answer: the result, or the short name of the error."""
+        for _ in range(300):
+            try:
+                return self.bus.call_blocking(
+                    EXECUTOR, path, f"{EXECUTOR}.{interface}", member, signature, arguments, byte_arrays=True, timeout=60
+                )
+            except dbus.DBusException as error:
+                name = error.get_dbus_name()
+                self.story.append(f"{member}: {name}: {error.get_dbus_message()}")
+                if name not in DIED:
+                    return name.removeprefix(ERROR)
+                time.sleep(0.02)
+        raise Failed(f"{member} is not answered")
+
+    def start(self, task, script):
+        spec = dbus.Dictionary(
+            {
+                "Command": "/bin/sh",
+                "Arguments": dbus.Array(["-c", script], signature="s"),
+                "LogMaxFiles": dbus.UInt32(1000),
+                "LogMaxFileSize": dbus.UInt64(self.random.choice((2000, 100000))),
+            },
+            signature="sv",
+        )
+        result = None
+        for _ in range(100):
+            result = self.call("/org/nomad/Executor", "Manager", "StartTask", "sa{sv}t", task, spec, 0)
+            # A start whose answer was lost has happened, or it has not: GetTask knows.
+            if result == "TaskExists":
+                result = self.call("/org/nomad/Executor", "Manager", "GetTask", "s", task)
+            if isinstance(result, dbus.ObjectPath):
+                return result
+            if result not in ("NoSuchTask", "TaskExists"):
+                break
+        raise Failed(f"not started: {result}")
+
+    def expect(self, what, got, *wanted):
+        self.story.append(f"{what}: {got}")
+        if got not in wanted:
+            raise Failed(f"{what} gave {got}, not {' or '.join(map(str, wanted))}")
+
+    def run_task(self, number):
+        lines = self.random.choice((0, 1, 10, 3000))
+        code = self.random.randrange(256)
+        ending = self.random.choice(("exit", "signal", "stop", "stop", "kill"))
+        task = f"chaos/{self.number}-{number}"
+        output = f"seq 1 {lines};" if lines else ""
+        # A signal whose call was answered by nobody is sent again, so that it may arrive twice.
+        traps = f"trap 'echo end; exit {code}' INT; trap '[ $seen ] || echo signalled; seen=1' USR1;"
+        script = {
+            "exit": f"{output} exit {code}",
+            "signal": f"{output} kill -TERM $$; sleep 1000",
+            "stop": f"{traps} {output} echo ready; while :; do sleep 0.02; done",
+            "kill": f"setsid sleep 1000 & {output} echo ready; exec sleep 1000",
+        }[ending]
+        self.story = [f"{task}: {script}"]
+
+        path = self.start(task, script)
+        directory = f"/var/log/nomad/{os.path.basename(path)}"
+        text = "".join(f"{i}\n" for i in range(1, lines + 1))
+        if ending in ("stop", "kill"):
+            text += "ready\n"
+            self.await_log(directory, text)
+            if self.random.random() < 0.5:
+                self.check(path)
+            if self.random.random() < 0.5:
+                self.session(path)
+        if ending == "stop" and self.random.random() < 0.5:
+            self.expect("Kill", self.call(path, "Task", "Kill", "ss", "main", "SIGUSR1"), None)
+            text += "signalled\n"
+            self.await_log(directory, text)
+        if ending == "stop":
+            text += "end\n"
+            self.call(path, "Task", "Stop", "st", "", dbus.UInt64(60000000))
+        if ending == "kill":
+            self.call(path, "Task", "Stop", "st", "", dbus.UInt64(0))
+
+        expected = {
+            "exit": ("success" if code == 0 else "exit-code", code, 0, False),
+            "signal": ("signal", 143, 15, False),
+            "stop": ("success" if code == 0 else "exit-code", code, 0, False),
+            "kill": ("signal", 137, 9, False),
+        }[ending]
+        self.expect("Wait", tuple(self.call(path, "Task", "Wait", "")), expected)
+        self.expect("log", self.read_log(directory) == text, True)
+        self.expect("Release", self.call(path, "Task", "Release", ""), None, "NoSuchTask")
+        subprocess.run(["rm", "-rf", directory], check=True)
+
+    def check(self, path):
+        """A check, or a session, in the task. One that was under way when the service died is lost, and says so."""
+        result = self.call(path, "Task", "Run", "ast", ["sh", "-c", "echo checked; exit 9"], dbus.UInt64(60000000))
+        self.expect("Run", tuple(result), (9, 0, False, False, b"checked\n"))
+
+    def session(self, path):
+        """What it was given comes back whatever happens to the service; how it ended may go with the service."""
+        options = dbus.Dictionary({}, signature="sv")
+        result = self.call(path, "Task", "Exec", "asa{sv}", ["sh", "-c", "cat; exit 7"], options)
+        self.expect("Exec", type(result), tuple, dbus.Struct, list)
+        session, stdin, stdout, stderr = result[0], *(fd.take() for fd in result[1:])
+        with open(stdin, "wb") as file:
+            file.write(b"given\n" * 1000)
+        with open(stdout, "rb") as file, open(stderr, "rb") as errors:
+            self.expect("session", (file.read() == b"given\n" * 1000, errors.read()), (True, b""))
+        result = self.call(path, "Task", "WaitExec", "t", session)
+        self.expect("WaitExec", result if isinstance(result, str) else tuple(result), (7, 0), "NoSuchExec")
+
+    @staticmethod
+    def read_log(directory):
+        names = os.listdir(directory) if os.path.isdir(directory) else []
+        names = sorted((n for n in names if ".stdout." in n), key=lambda n: int(n.rpartition(".")[2]))
+        text = ""
+        for name in names:
+            with open(f"{directory}/{name}", encoding="ascii") as file:
+                text += file.read()
+        return text
+
+    def await_log(self, directory, text):
+        deadline = time.monotonic() + 30
+        while self.read_log(directory) != text:
+            if time.monotonic() > deadline:
+                raise Failed(f"the log has {len(self.read_log(directory))} bytes, not {len(text)}")
+            time.sleep(0.01)
+
+
+def client_main(number, seed, until, results):
+    client = Client(number, seed)
+    done = 0
+    try:
+        while time.monotonic() < until:
+            client.run_task(done)
+            done += 1
+        results.put((done, None))
+    except Exception as error:  # whatever it is, the story is what helps
+        results.put((done, f"{type(error).__name__}: {error}\n    " + "\n    ".join(client.story[-30:])))
+
+
+def kill_services(chance, until):
+    kills = 0
+    while time.monotonic() < until:
+        time.sleep(chance.uniform(0.2, 2.0))
+        for unit in chance.sample(UNITS, chance.randint(1, len(UNITS))):
+            kill = ["systemctl", "kill", "--kill-whom=main", "--signal=SIGKILL", unit]
+            kills += subprocess.run(kill, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return kills
+
+
+def leftovers():
+    found = []
+    for directory in ("/run/nomad-executor/tasks", "/sys/fs/cgroup/nomad.slice"):
+        names = os.listdir(directory) if os.path.isdir(directory) else []
+        found += [f"{directory}/{name}" for name in names if "chaos" in name]
+    found += [name for name in os.listdir("/run/nomad-logmon") if "chaos" in name]
+    pgrep = subprocess.run(["pgrep", "-a", "-f", "nomad-supervisor chaos"], capture_output=True, text=True, check=False)
+    return found + pgrep.stdout.splitlines()
+
+
+def main():
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else int(time.time())
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 20
+    clients = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+    until = time.monotonic() + seconds
+    results = multiprocessing.Queue()
+    print(f"seed {seed}, {seconds} s, {clients} clients", flush=True)
+
+    processes = [
+        multiprocessing.Process(target=client_main, args=(number, seed, until, results)) for number in range(clients)
+    ]
+    for process in processes:
+        process.start()
+    kills = kill_services(random.Random(seed), until)
+    ended = [results.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+
+    deadline = time.monotonic() + 10
+    while leftovers() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    stories = [story for _, story in ended if story] + [f"left behind: {name}" for name in leftovers()]
+    for story in stories:
+        print(story)
+    print(f"{sum(done for done, _ in ended)} tasks, {kills} kills, {len(stories)} failures")
+    return 1 if stories or kills == 0 or not all(done for done, _ in ended) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

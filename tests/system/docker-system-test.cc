@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fstream>
+#include <iostream>
+#include <unistd.h>
+
+#include "container-fixture.h"
+
+/* With a real engine, that of Debian's docker.io. */
+
+#define DOCKER_UNIT "docker.service"
+
+class Docker : public ContainerLogTest
+{
+      protected:
+        static void SetUpTestSuite()
+        {
+                ASSERT_EQ(run({ "mkdir", "-p", "/etc/docker" }).status, 0);
+                std::ofstream("/etc/docker/daemon.json")
+                                << R"({"iptables": false, "bridge": "none", "storage-driver": "vfs", "live-restore": true})";
+                ASSERT_EQ(run({ "systemctl", "start", DOCKER_UNIT }).status, 0)
+                                << run({ "systemctl", "status", DOCKER_UNIT });
+                ASSERT_EQ(run({ "docker", "import", image_archive(), "test" }).status, 0);
+        }
+
+        static void TearDownTestSuite()
+        {
+                EXPECT_EQ(run({ "systemctl", "stop", "docker.socket", DOCKER_UNIT, "containerd.service" })
+                                                .status,
+                                0);
+        }
+
+        void TearDown() override
+        {
+                ContainerLogTest::TearDown();
+                for (const auto &container : containers)
+                        EXPECT_EQ(run({ "docker", "rm", "--force", container }).status, 0);
+        }
+
+        /* A container that runs a shell script; its id. */
+        std::string start_container(const std::string &script, const std::vector<std::string> &options = {})
+        {
+                std::vector<std::string> argv = { "docker", "run", "--detach", "--network=none" };
+
+                argv.insert(argv.end(), options.begin(), options.end());
+                argv.insert(argv.end(), { "test", "/bin/sh", "-c", script });
+                const Output output = run(argv);
+                EXPECT_EQ(output.status, 0) << output;
+                std::string id = output.text.substr(0, 64);
+                containers.insert(id);
+                return id;
+        }
+
+        static Spec bare(const std::string &container)
+        {
+                return Spec().set("ContainerID", container);
+        }
+
+        static Spec of(const std::string &container)
+        {
+                return Spec().set("ContainerID", container)
+                                .set("LogTargets", std::vector<std::string>{ "files" })
+                                .set("LogMaxFileSize", (uint64_t) 1 << 30);
+        }
+
+        std::set<std::string> containers;
+};
+
+TEST_F(Docker, StdoutAndStderrApart)
+{
+        const std::string container = start_container(
+                        "for i in 1 2 3; do echo out $i; echo err $i >&2; done; printf 'no newline'");
+
+        must_follow("apart", of(container));
+        EXPECT_EQ(result_of("apart"), "exited");
+        EXPECT_EQ(contents_of("apart"), "out 1\nout 2\nout 3\nno newline");
+        EXPECT_EQ(contents_of("apart", "stderr"), "err 1\nerr 2\nerr 3\n");
+        EXPECT_EQ(container_property("apart", "ContainerID"), container);
+        EXPECT_EQ(container_count("apart", "StdoutBytes"), strlen("out 1\nout 2\nout 3\nno newline"));
+}
+
+/* TestDockerLogger_Success: the log is started before the output is written. */
+TEST_F(Docker, TestDockerLogger_Success)
+{
+        const std::string container = start_container("sleep 1; echo abc; echo 123; exec sleep 1000");
+
+        must_follow("success", of(container));
+        EXPECT_TRUE(await_state("success", "following"));
+        EXPECT_TRUE(eventually([&] { return contents_of("success") == "abc\n123\n"; }))
+                        << contents_of("success");
+        EXPECT_EQ(container_property("success", "State"), "following");
+}
+
+TEST_F(Docker, TestDockerLogger_Success_TTY)
+{
+        const std::string container = start_container("echo abc; echo 123; echo err >&2", { "--tty" });
+
+        must_follow("tty", of(container).set("Tty", true));
+        EXPECT_EQ(result_of("tty"), "exited");
+        EXPECT_EQ(contents_of("tty"), "abc\r\n123\r\nerr\r\n");
+        EXPECT_TRUE(files_of("tty", "stderr").empty());
+}
+
+TEST_F(Docker, TestDockerLogger_LoggingNotSupported)
+{
+        const std::string container = start_container("exec sleep 1000", { "--log-driver=none" });
+
+        must_follow("none", of(container));
+        EXPECT_EQ(result_of("none", std::chrono::seconds(10)), "unreadable");
+        EXPECT_NE(container_property("none", "LastError").find("does not support reading"),
+                        std::string::npos)
+                        << container_property("none", "LastError");
+}
+
+/* TestDockerDriver_LogCollectionDisabled: who wants no log starts none, or one without targets. */
+TEST_F(Docker, NotStartedForNobody)
+{
+        const std::string container = start_container("echo something");
+
+        must_follow("nowhere", bare(container).set("LogTargets", std::vector<std::string>()));
+        EXPECT_EQ(result_of("nowhere"), "exited");
+        EXPECT_FALSE(exists("/var/log/nomad/nowhere"));
+        EXPECT_TRUE(journal({ "NOMAD_TASK_ID=nowhere" }).empty());
+}
+
+TEST_F(Docker, ContainerThatIsNotThere)
+{
+        must_follow("nobody", of("nobody"));
+        EXPECT_EQ(result_of("nobody"), "not-found");
+        EXPECT_NE(container_property("nobody", "LastError").find("nobody"), std::string::npos);
+}
+
+/* A terminal's output comes as one text, with pieces of long lines that are only told apart by their time stamps. */
+TEST_F(Docker, TerminalWithLongLinesAndTimes)
+{
+        const std::string script =
+                        "printf '2026-11-23T23:47:20.404237886Z at the start, 2026-11-23T23:47:20.404237886Z within\\n'; "
+                        "yes 0123456789abcdef | head -n 10000 | while read line; do printf $line; done; echo; echo end";
+        const std::string container = start_container(script, { "--tty" });
+        std::string expected =
+                        "2026-11-23T23:47:20.404237886Z at the start, 2026-11-23T23:47:20.404237886Z within\r\n";
+
+        for (int i = 0; i < 10000; i++)
+                expected += "0123456789abcdef";
+        expected += "\r\nend\r\n";
+        must_follow("long", of(container));
+        EXPECT_EQ(result_of("long"), "exited");
+        EXPECT_EQ(contents_of("long"), expected);
+}
+
+TEST_F(Docker, NoNewlineAtAll)
+{
+        const std::string container = start_container(
+                        "yes 0123456789abcdef | head -n 10000 | while read line; do printf $line; done");
+        std::string expected;
+
+        for (int i = 0; i < 10000; i++)
+                expected += "0123456789abcdef";
+        must_follow("line", of(container));
+        EXPECT_EQ(result_of("line"), "exited");
+        EXPECT_EQ(contents_of("line"), expected);
+}
+
+TEST_F(Docker, EveryByteValue)
+{
+        const std::string container = start_container("head -c 3000000 /dev/urandom; exec sleep 1000");
+
+        /* What the engine keeps of bytes that are no text is its own affair: the reference is what it says itself. */
+        must_follow("bytes", of(container));
+        EXPECT_TRUE(eventually([&] { return container_count("bytes", "StdoutBytes") > 2900000; }));
+        EXPECT_TRUE(dockerlog("Stop", "bytes").ok());
+        EXPECT_EQ(run({ "sh", "-c", "docker logs " + container + " | sha256sum" }).text,
+                        run({ "sh", "-c", "cat /var/log/nomad/bytes/bytes.stdout.* | sha256sum" }).text);
+}
+
+/* It is not waited for the engine to notice that the container has gone. */
+TEST_F(Docker, ManyThatEndAtOnce)
+{
+        const unsigned n = 50;
+
+        for (unsigned i = 0; i < n; i++) {
+                const std::string id = "many-" + std::to_string(i);
+
+                must_follow(id, of(start_container("echo " + id + "; seq 1000; echo no >&2")));
+        }
+        for (unsigned i = 0; i < n; i++) {
+                const std::string id = "many-" + std::to_string(i);
+
+                ASSERT_EQ(result_of(id), "exited") << id;
+                EXPECT_EQ(contents_of(id), id + "\n" + numbered(1, 1001)) << id;
+                EXPECT_EQ(contents_of(id, "stderr"), "no\n") << id;
+        }
+}
+
+TEST_F(Docker, StopTakesWhatThereIsAndIsIdempotent)
+{
+        const std::string container = start_container("seq 200000; exec sleep 1000");
+
+        EXPECT_TRUE(eventually([&] {
+                return run({ "sh", "-c", "docker logs " + container + " | tail -n 1" }).text == "200000\n";
+        }));
+        must_follow("stop", of(container));
+        EXPECT_TRUE(dockerlog("Stop", "stop").ok());
+        EXPECT_EQ(container_property("stop", "State"), "ended");
+        EXPECT_EQ(container_property("stop", "Result"), "stopped");
+        EXPECT_EQ(contents_of("stop"), numbered(1, 200001));
+        EXPECT_TRUE(dockerlog("Stop", "stop").ok());
+        EXPECT_TRUE(dockerlog("Stop", "unknown").ok());
+        EXPECT_EQ(log_property("stop", "State"), "stopped");
+}
+
+TEST_F(Docker, StartAfterStopGoesOn)
+{
+        const std::string container = start_container(numbered_bursts(40, 500, "0.1"));
+
+        must_follow("again", of(container));
+        for (int i = 0; i < 4; i++) {
+                const uint64_t before = container_count("again", "StdoutBytes");
+
+                EXPECT_TRUE(eventually([&] { return container_count("again", "StdoutBytes") > before; }));
+                EXPECT_TRUE(dockerlog("Stop", "again").ok());
+                EXPECT_EQ(container_property("again", "Result"), "stopped");
+                must_follow("again", of(container));
+        }
+        EXPECT_EQ(result_of("again"), "exited");
+        EXPECT_EQ(contents_of("again"), numbered(0, 40 * 500));
+}
+
+TEST_F(Docker, StartOfARunningOne)
+{
+        const std::string container = start_container("exec sleep 1000"),
+                          other = start_container("exec sleep 1000");
+
+        must_follow("twice", of(container));
+        EXPECT_TRUE(follow("twice", of(container)).ok());
+        EXPECT_TRUE(follow("twice", Spec().set("ContainerID", container).set("LogMaxFiles", 3U)).ok());
+        EXPECT_EQ(follow("twice", of(other)).error, "org.nomad.Executor.Error.TaskRunning");
+        EXPECT_EQ(dockerlog("Release", "twice").error, "org.nomad.Executor.Error.TaskRunning");
+}
+
+TEST_F(Docker, ContainerIsRestarted)
+{
+        const std::string container = start_container(
+                        "seq 1000; printf rest; trap 'echo bye; exit' TERM; while :; do sleep 0.1; done");
+
+        must_follow("restart", of(container));
+        for (int i = 0; i < 3; i++) {
+                const uint64_t before = container_count("restart", "StdoutBytes");
+
+                ASSERT_EQ(run({ "docker", "restart", "--time=5", container }).status, 0);
+                EXPECT_TRUE(eventually([&] {
+                        return container_count("restart", "StdoutBytes") >=
+                                        before + numbered(1, 1001).size();
+                }));
+        }
+        EXPECT_TRUE(dockerlog("Stop", "restart").ok());
+        /* the engine has a line when it is complete, or at the end */
+        const std::string expected = numbered(1, 1001) + "restbye\n";
+        EXPECT_EQ(contents_of("restart"), expected + expected + expected + numbered(1, 1001));
+}
+
+/* Containers go on with live-restore, and the engine has their output afterwards. */
+TEST_F(Docker, EngineIsRestarted)
+{
+        const std::string container = start_container(numbered_bursts(150, 500, "0.1"));
+
+        must_follow("engine", of(container));
+        for (int i = 0; i < 3; i++) {
+                (void) usleep(1000000);
+                EXPECT_EQ(run({ "systemctl", "reset-failed", DOCKER_UNIT }).status, 0);
+                ASSERT_EQ(run({ "systemctl", i == 1 ? "kill" : "restart",
+                                              i == 1 ? "--signal=KILL" : "--no-ask-password", DOCKER_UNIT })
+                                                .status,
+                                0);
+                EXPECT_TRUE(eventually([&] { return run({ "docker", "ps" }).status == 0; }));
+        }
+        EXPECT_EQ(result_of("engine"), "exited");
+        EXPECT_GE(container_count("engine", "Reconnects"), 3U);
+        EXPECT_EQ(contents_of("engine"), run({ "docker", "logs", container }).text);
+        EXPECT_EQ(contents_of("engine"), numbered(0, 150 * 500));
+}
+
+TEST_F(Docker, NoLineIsLostOrDoubledBySIGKILL)
+{
+        const unsigned n = 4, bursts = 300, lines = 300;
+        std::vector<std::string> names;
+
+        for (unsigned i = 0; i < n; i++) {
+                const std::string id = "fire-" + std::to_string(i);
+                const std::string script = numbered_bursts(bursts, lines, "0.05");
+
+                names.push_back(id);
+                must_follow(id, of(start_container("(" + script + ") & (" + script + ") >&2; wait")));
+        }
+        kill_often(50, 300, true);
+        for (const auto &id : names) {
+                EXPECT_EQ(result_of(id), "exited");
+                EXPECT_GT(container_count(id, "Reconnects"), 5U) << "the kills came after the end";
+                EXPECT_EQ(contents_of(id), numbered(0, bursts * lines)) << id;
+                EXPECT_EQ(contents_of(id, "stderr"), numbered(0, bursts * lines)) << id;
+        }
+}
+
+TEST_F(Docker, CommandLine)
+{
+        const std::string ctl = "nomad-executorctl",
+                          container = start_container("echo hello; exec sleep 1000");
+
+        followed.insert("by-hand");
+        EXPECT_EQ(run({ ctl, "docker-logs", "--id=by-hand", "--target=files", "--max-files=3", container }),
+                        (Output{ 0, "by-hand\n" }));
+        EXPECT_TRUE(eventually([&] { return contents_of("by-hand") == "hello\n"; }));
+        EXPECT_EQ(run({ ctl, "docker-logs", "--stop", "--release", "by-hand" }), (Output{ 0, "" }));
+        EXPECT_EQ(container_property("by-hand", "State"), "") << "it is there still";
+        const Output output = run({ ctl, "docker-logs", "--endpoint=http://x", container });
+        EXPECT_EQ(output.status, 1);
+        EXPECT_NE(output.text.find("Endpoint must be"), std::string::npos) << output;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+#define LARGE_LINES 65536
+#else
+#define LARGE_LINES 262144
+#endif
+
+/* Lines of 1 KiB, compared by their sum. NOMAD_TEST_LINES=1048576 for a whole GiB, most of whose time is the engine's. */
+TEST_F(Docker, LargeOutput)
+{
+        const char *wanted = getenv("NOMAD_TEST_LINES");
+        const std::string lines = wanted ? wanted : std::to_string(LARGE_LINES);
+        const std::string container =
+                        start_container("yes $(printf %01017d 0) | head -n " + lines + " | cat -n");
+        const std::string same = "awk 'BEGIN { zeros = sprintf(\"%01017d\", 0); "
+                                 "for (i = 1; i <= " +
+                        lines + "; i++) printf \"%6d\\t%s\\n\", i, zeros }'";
+
+        must_follow("large", of(container));
+        EXPECT_EQ(result_of("large", std::chrono::seconds(300)), "exited");
+        EXPECT_GE(container_count("large", "StdoutBytes"), std::stoull(lines) << 10);
+        EXPECT_EQ(run({ "sh", "-c", "cat /var/log/nomad/large/large.stdout.* | sha256sum" }).text,
+                        run({ "sh", "-c", same + " | sha256sum" }).text);
+        std::cout << "peak memory " << memory_peak() << " KiB" << std::endl;
+}

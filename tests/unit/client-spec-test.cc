@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <cerrno>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <memory>
+#include <nomad-executor.h>
+#include <string>
+#include <unistd.h>
+
+/* A spec as clients make it, seen through its JSON. */
+
+using Spec = std::unique_ptr<nx_spec, decltype(&nx_spec_free)>;
+
+static Spec make(const char *command = nullptr)
+{
+        return { nx_spec_new(command), nx_spec_free };
+}
+
+static std::string json_of(const Spec &spec)
+{
+        char *text = nullptr;
+
+        EXPECT_EQ(nx_spec_to_json(spec.get(), &text), 0);
+        std::unique_ptr<char, decltype(&free)> owner(text, free);
+        return text;
+}
+
+/* The message of the error that a call fails with, as INVALID_SPEC. */
+template <typename Call> static std::string refusal(Call call)
+{
+        nx_error *error = nullptr;
+
+        EXPECT_EQ(call(&error), -EINVAL);
+        if (!error)
+                return "";
+        std::string message = nx_error_get_message(error);
+        EXPECT_EQ(nx_error_get_code(error), NX_ERROR_INVALID_SPEC);
+        nx_error_free(error);
+        return message;
+}
+
+static std::string assigned(const std::string &text)
+{
+        Spec spec = make();
+        nx_error *error = nullptr;
+
+        if (nx_spec_assign(spec.get(), text.c_str(), &error) < 0) {
+                std::string message = nx_error_get_message(error);
+                nx_error_free(error);
+                return message;
+        }
+        return json_of(spec);
+}
+
+static std::string parse_error(const std::string &json)
+{
+        nx_spec *spec = nullptr;
+
+        return refusal([&](nx_error **error) { return nx_spec_new_from_json(json.c_str(), &spec, error); });
+}
+
+TEST(ClientSpec, BuilderSetsEveryType)
+{
+        Spec spec = make("/bin/true");
+        const char *arguments[] = { "a", "b", nullptr };
+
+        EXPECT_EQ(nx_spec_set_strv(spec.get(), "Arguments", arguments, nullptr), 0);
+        EXPECT_EQ(nx_spec_set_uint64(spec.get(), "MemoryMax", 1U << 20, nullptr), 0);
+        EXPECT_EQ(nx_spec_set_uint64(spec.get(), "UMask", 077, nullptr), 0);
+        EXPECT_EQ(nx_spec_set_int(spec.get(), "OOMScoreAdjust", -5, nullptr), 0);
+        EXPECT_EQ(nx_spec_set_entry(spec.get(), "Labels", "job", "web", nullptr), 0);
+        EXPECT_EQ(json_of(spec),
+                        "{\"Command\":\"/bin/true\",\"Arguments\":[\"a\",\"b\"],\"Labels\":{\"job\":\"web\"},"
+                        "\"OOMScoreAdjust\":-5,\"UMask\":63,\"MemoryMax\":1048576}");
+        EXPECT_TRUE(nx_spec_has(spec.get(), "UMask"));
+        EXPECT_FALSE(nx_spec_has(spec.get(), "User"));
+        EXPECT_FALSE(nx_spec_has(spec.get(), "Nothing"));
+}
+
+TEST(ClientSpec, WrongTypeNamesTheKey)
+{
+        Spec spec = make();
+        const char *list[] = { nullptr };
+        auto s = spec.get();
+
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_string(s, "UMask", "1", e); }),
+                        "UMask is a number");
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_strv(s, "Command", list, e); }),
+                        "Command is a string");
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_uint64(s, "Arguments", 1, e); }),
+                        "Arguments is a list of strings");
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_int(s, "UMask", 1, e); }),
+                        "UMask is a number");
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_fd(s, "Labels", 1, e); }),
+                        "Labels is names and values");
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_uint64(s, "UMask", UINT64_MAX, e); }),
+                        "UMask is a number of 32 bits");
+        EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_string(s, "Comand", "x", e); }),
+                        "Unknown key 'Comand'");
+        EXPECT_EQ(json_of(spec), "{}");
+}
+
+TEST(ClientSpec, DescriptorsAreDuplicated)
+{
+        Spec spec = make();
+        int fds[2];
+
+        ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
+        EXPECT_EQ(nx_spec_set_fd(spec.get(), "StandardOutput", fds[1], nullptr), 0);
+        EXPECT_TRUE(nx_spec_has(spec.get(), "StandardOutput"));
+        (void) close(fds[1]);
+        /* the spec's own keeps the pipe open, until it is taken back */
+        ASSERT_EQ(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+        char byte;
+        EXPECT_EQ(read(fds[0], &byte, 1), -1);
+        EXPECT_EQ(errno, EAGAIN);
+        EXPECT_EQ(nx_spec_set_fd(spec.get(), "StandardOutput", -1, nullptr), 0);
+        EXPECT_FALSE(nx_spec_has(spec.get(), "StandardOutput"));
+        EXPECT_EQ(read(fds[0], &byte, 1), 0);
+        (void) close(fds[0]);
+        EXPECT_EQ(nx_spec_set_fd(spec.get(), "StandardOutput", 12345, nullptr), -EBADF);
+}
+
+TEST(ClientSpec, AssignmentsHaveUnits)
+{
+        EXPECT_EQ(assigned("MemoryMax=512M"), "{\"MemoryMax\":536870912}");
+        EXPECT_EQ(assigned("MemoryMax=7"), "{\"MemoryMax\":7}");
+        EXPECT_EQ(assigned("MemoryMax=infinity"), "{\"MemoryMax\":\"infinity\"}");
+        EXPECT_EQ(assigned("StopTimeoutUSec=250"), "{\"StopTimeoutUSec\":250}");
+        EXPECT_EQ(assigned("StopTimeoutUSec=1min 30s"), "{\"StopTimeoutUSec\":90000000}");
+        EXPECT_EQ(assigned("RuntimeMaxUSec=500ms"), "{\"RuntimeMaxUSec\":500000}");
+        EXPECT_EQ(assigned("CPUQuotaPerSecUSec=150%"), "{\"CPUQuotaPerSecUSec\":1500000}");
+        EXPECT_EQ(assigned("UMask=027"), "{\"UMask\":23}");
+        EXPECT_EQ(assigned("TasksMax=10"), "{\"TasksMax\":10}");
+        EXPECT_EQ(assigned("OOMScoreAdjust=-10"), "{\"OOMScoreAdjust\":-10}");
+        EXPECT_EQ(assigned("Description=a = b"), "{\"Description\":\"a = b\"}");
+        EXPECT_EQ(assigned("ResourceLimits=NOFILE=100:infinity"),
+                        "{\"ResourceLimits\":{\"NOFILE\":[100,\"infinity\"]}}");
+        EXPECT_EQ(assigned("ResourceLimits=CORE=0"), "{\"ResourceLimits\":{\"CORE\":[0,0]}}");
+        EXPECT_EQ(assigned("Labels=a=b=c"), "{\"Labels\":{\"a\":\"b=c\"}}");
+}
+
+TEST(ClientSpec, AssignmentsThatAreNone)
+{
+        EXPECT_EQ(assigned("MemoryMax"), "'MemoryMax' is not KEY=VALUE");
+        EXPECT_EQ(assigned("=1"), "'=1' is not KEY=VALUE");
+        EXPECT_EQ(assigned("Memory=1"), "Unknown key 'Memory'");
+        for (const char *text : { "MemoryMax=", "MemoryMax=x", "MemoryMax=-1", "MemoryMax=1X",
+                             "MemoryMax=1 2", "MemoryMax=1s", "TasksMax=1K", "UMask=8",
+                             "UMask=", "StopTimeoutUSec=5parsecs" })
+                EXPECT_NE(assigned(text).find("is not a number"), std::string::npos) << text;
+        EXPECT_EQ(assigned("MemoryMax=16777216T"), "MemoryMax: '16777216T' is too large");
+        EXPECT_EQ(assigned("MemoryMax=99999999999999999999"),
+                        "MemoryMax: '99999999999999999999' is too large");
+        EXPECT_EQ(assigned("OOMScoreAdjust=1x"), "OOMScoreAdjust: '1x' is not a number");
+        EXPECT_EQ(assigned("Labels=a"), "Labels is set by Labels=NAME=VALUE, not 'a'");
+        EXPECT_EQ(assigned("ResourceLimits=NOFILE"),
+                        "ResourceLimits is set by ResourceLimits=NAME=SOFT:HARD, not 'NOFILE'");
+        EXPECT_EQ(assigned("StandardInput=0"), "StandardInput is a descriptor and cannot be given in text");
+}
+
+TEST(ClientSpec, ListsGrowAndAreEmptied)
+{
+        Spec spec = make();
+
+        for (const char *text : { "Arguments=a", "Arguments=b c", "LogTargets=files", "LogTargets=" })
+                EXPECT_EQ(nx_spec_assign(spec.get(), text, nullptr), 0);
+        EXPECT_EQ(json_of(spec), "{\"Arguments\":[\"a\",\"b c\"],\"LogTargets\":[]}");
+}
+
+TEST(ClientSpec, LimitsAreLaidOverEachOther)
+{
+        Spec spec = make();
+
+        EXPECT_EQ(nx_spec_assign(spec.get(), "ResourceLimits=NOFILE=1:2", nullptr), 0);
+        EXPECT_EQ(nx_spec_assign(spec.get(), "ResourceLimits=CORE=3", nullptr), 0);
+        EXPECT_EQ(json_of(spec), "{\"ResourceLimits\":{\"NOFILE\":[1,2],\"CORE\":[3,3]}}");
+}
+
+TEST(ClientSpec, JsonRoundTrip)
+{
+        const std::string json =
+                        "{\"Command\":\"/bin/sh\",\"Arguments\":[\"-c\",\"echo\"],\"Labels\":{\"a\":\"b\"},"
+                        "\"OOMScoreAdjust\":-3,\"UMask\":18,\"ResourceLimits\":{\"NOFILE\":[1,\"infinity\"]},"
+                        "\"LogTargets\":[],\"MemoryMax\":\"infinity\"}";
+        nx_spec *spec = nullptr;
+
+        ASSERT_EQ(nx_spec_new_from_json(json.c_str(), &spec, nullptr), 0);
+        EXPECT_EQ(json_of(Spec(spec, nx_spec_free)), json);
+}
+
+TEST(ClientSpec, JsonNumbersMayBeText)
+{
+        nx_spec *spec = nullptr;
+
+        ASSERT_EQ(nx_spec_new_from_json("{\"MemoryMax\":\"1G\",\"ResourceLimits\":{\"NOFILE\":5}}", &spec,
+                                  nullptr),
+                        0);
+        EXPECT_EQ(json_of(Spec(spec, nx_spec_free)),
+                        "{\"ResourceLimits\":{\"NOFILE\":[5,5]},\"MemoryMax\":1073741824}");
+}
+
+TEST(ClientSpec, JsonThatIsRefused)
+{
+        EXPECT_NE(parse_error("").find("JSON"), std::string::npos);
+        EXPECT_NE(parse_error("{").find("The spec is not JSON"), std::string::npos);
+        EXPECT_EQ(parse_error("[]"), "The spec is not a JSON object");
+        EXPECT_EQ(parse_error("null"), "The spec is not a JSON object");
+        EXPECT_EQ(parse_error("{\"Comand\":\"x\"}"), "Unknown key 'Comand'");
+        for (const char *key : { "MemoryMax\":-1", "MemoryMax\":1.5", "MemoryMax\":null", "MemoryMax\":[1]",
+                             "MemoryMax\":\"x\"", "UMask\":4294967296", "OOMScoreAdjust\":\"1\"",
+                             "Arguments\":\"x\"", "Arguments\":[1]", "Labels\":[\"a\"]",
+                             "Labels\":{\"a\":1}", "Command\":1", "ResourceLimits\":{\"NOFILE\":[1]}",
+                             "ResourceLimits\":{\"NOFILE\":[1,-2]}", "ResourceLimits\":[]" })
+                EXPECT_NE(parse_error(std::string("{\"") + key + "}").find("has a value of another type"),
+                                std::string::npos)
+                                << key;
+        EXPECT_NE(parse_error("{\"StandardInput\":0}").find("is a descriptor"), std::string::npos);
+}
