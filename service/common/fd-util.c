@@ -2,6 +2,7 @@
 #include "fd-util.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "cleanup.h"
 
@@ -21,25 +22,36 @@ int fd_move_up(int *fd)
         return 0;
 }
 
-int fd_make_pipe(int *ret_read, int *ret_write)
+static int move_pair_up(const int fds[2], int *ret_one, int *ret_other)
 {
-        _cleanup_close_ int read_fd = -1, write_fd = -1;
-        int fds[2], r;
+        _cleanup_close_ int one = fds[0], other = fds[1];
+        int r;
 
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return -errno;
-        read_fd = fds[0];
-        write_fd = fds[1];
-
-        r = fd_move_up(&read_fd);
+        r = fd_move_up(&one);
         if (r >= 0)
-                r = fd_move_up(&write_fd);
+                r = fd_move_up(&other);
         if (r < 0)
                 return r;
 
-        *ret_read = take_fd(&read_fd);
-        *ret_write = take_fd(&write_fd);
+        *ret_one = take_fd(&one);
+        *ret_other = take_fd(&other);
         return 0;
+}
+
+int fd_make_pipe(int *ret_read, int *ret_write)
+{
+        int fds[2];
+
+        return pipe2(fds, O_CLOEXEC) < 0 ? -errno : move_pair_up(fds, ret_read, ret_write);
+}
+
+int fd_make_socket_pair(int *ret_one, int *ret_other)
+{
+        int fds[2];
+
+        return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0
+                        ? -errno
+                        : move_pair_up(fds, ret_one, ret_other);
 }
 
 int fd_make_pipe_in_one(int *ret)

@@ -19,6 +19,9 @@ int fd_open_dir(int dir_fd, DIR **ret);
 /* A close-on-exec pipe with both ends above. */
 int fd_make_pipe(int *ret_read, int *ret_write);
 
+/* A close-on-exec pair of sockets that keep messages apart, both above. */
+int fd_make_socket_pair(int *ret_one, int *ret_other);
+
 /* A close-on-exec pipe both of whose ends are one descriptor, above too, that does not block. */
 int fd_make_pipe_in_one(int *ret);
 

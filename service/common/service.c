@@ -31,6 +31,8 @@ static int parse_arguments(Service *service, int argc, char **argv)
 
         g_option_context_set_summary(context, service->summary);
         g_option_context_add_main_entries(context, entries, NULL);
+        if (service->entries)
+                g_option_context_add_main_entries(context, service->entries, NULL);
         if (!g_option_context_parse(context, &argc, &argv, &error)) {
                 log_error("%s", error->message);
                 return -EINVAL;
@@ -111,6 +113,7 @@ int service_init(Service *service, int argc, char **argv)
         int r;
 
         r = parse_arguments(service, argc, argv);
+        service->entries = NULL;
         if (r != 0)
                 return r;
 

@@ -11,9 +11,10 @@ G_BEGIN_DECLS
 /* What every service of this project does at start and at the end: command line, event loop, signals, bus
  * connection, LogControl1, readiness, watchdog. */
 typedef struct Service {
-        const char *bus_name; /* "org.nomad.Executor" */
-        const char *summary;  /* one line for --help */
-        bool user;            /* --user: the session bus, for one user's own tasks */
+        const char *bus_name;        /* "org.nomad.Executor" */
+        const char *summary;         /* one line for --help */
+        const GOptionEntry *entries; /* options of its own, for as long as service_init() takes; or NULL */
+        bool user;                   /* --user: the session bus, for one user's own tasks */
         sd_event *event;
         sd_bus *bus;
 } Service;

@@ -30,6 +30,75 @@ void credentials_clear(Credentials *credentials)
         options_clear(credentials_options, n_credentials_options, credentials);
 }
 
+void user_database_clear(UserDatabase *database)
+{
+        g_clear_pointer(&database->passwd, fclose);
+        g_clear_pointer(&database->group, fclose);
+}
+
+/* By name, or by UID where that is NULL. NULL with errno as getpwnam(3) has it. */
+static const struct passwd *find_user(const UserDatabase *database, const char *name, uid_t uid)
+{
+        const struct passwd *entry = NULL;
+
+        errno = 0;
+        if (!database)
+                return name ? getpwnam(name) : getpwuid(uid);
+        if (!database->passwd)
+                return NULL;
+
+        rewind(database->passwd);
+        while ((entry = fgetpwent(database->passwd)))
+                if (name ? g_str_equal(entry->pw_name, name) : entry->pw_uid == uid)
+                        return entry;
+        errno = 0;
+        return NULL;
+}
+
+static const struct group *find_group(const UserDatabase *database, const char *name)
+{
+        const struct group *entry = NULL;
+
+        errno = 0;
+        if (!database)
+                return getgrnam(name);
+        if (!database->group)
+                return NULL;
+
+        rewind(database->group);
+        while ((entry = fgetgrent(database->group)))
+                if (g_str_equal(entry->gr_name, name))
+                        return entry;
+        errno = 0;
+        return NULL;
+}
+
+/* As getgrouplist(3) does it. GROUPS has room for NGROUPS_MAX. */
+static int list_groups(const UserDatabase *database, const char *user, gid_t gid, gid_t *groups)
+{
+        const struct group *entry;
+        int n = NGROUPS_MAX;
+
+        if (!database)
+                return getgrouplist(user, gid, groups, &n) < 0 ? -E2BIG : n;
+
+        groups[0] = gid;
+        n = 1;
+        if (!database->group)
+                return n;
+
+        rewind(database->group);
+        while ((entry = fgetgrent(database->group))) {
+                if (entry->gr_gid == gid || !g_strv_contains((const char *const *) entry->gr_mem, user))
+                        continue;
+                if (n == NGROUPS_MAX)
+                        return -E2BIG;
+                groups[n++] = entry->gr_gid;
+        }
+
+        return n;
+}
+
 /* (uid_t) -1 means "unchanged" to the kernel. */
 static bool parse_number(const char *text, uint32_t *ret)
 {
@@ -57,7 +126,7 @@ static int lookup_error(void)
         }
 }
 
-static int lookup_group(const char *group, uint32_t *ret, sd_bus_error *error)
+static int lookup_group(const UserDatabase *database, const char *group, uint32_t *ret, sd_bus_error *error)
 {
         const struct group *entry;
         int r;
@@ -65,8 +134,7 @@ static int lookup_group(const char *group, uint32_t *ret, sd_bus_error *error)
         if (parse_number(group, ret))
                 return 0;
 
-        errno = 0;
-        entry = getgrnam(group);
+        entry = find_group(database, group);
         r = entry ? 0 : lookup_error();
         if (r < 0)
                 return sd_bus_error_set_errnof(
@@ -78,13 +146,15 @@ static int lookup_group(const char *group, uint32_t *ret, sd_bus_error *error)
         return 0;
 }
 
-static int lookup_supplementary(const char *user, gid_t gid, char ***ret, sd_bus_error *error)
+static int lookup_supplementary(
+                const UserDatabase *database, const char *user, gid_t gid, char ***ret, sd_bus_error *error)
 {
         g_autofree gid_t *groups = g_new(gid_t, NGROUPS_MAX);
         g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-        int n = NGROUPS_MAX;
+        int n;
 
-        if (getgrouplist(user, gid, groups, &n) < 0)
+        n = list_groups(database, user, gid, groups);
+        if (n < 0)
                 return sd_bus_error_setf(
                                 error, SD_BUS_ERROR_FAILED, "Cannot look up the groups of User '%s'", user);
 
@@ -99,14 +169,14 @@ static int lookup_supplementary(const char *user, gid_t gid, char ***ret, sd_bus
 }
 
 /* Fills what the user database says. Without an entry for a number, only that. */
-static int lookup_user(const char *user, Credentials *credentials, bool *ret_known, sd_bus_error *error)
+static int lookup_user(const UserDatabase *database, const char *user, Credentials *credentials,
+                bool *ret_known, sd_bus_error *error)
 {
         bool numeric = parse_number(user, &credentials->uid);
         const struct passwd *entry;
         int r;
 
-        errno = 0;
-        entry = numeric ? getpwuid(credentials->uid) : getpwnam(user);
+        entry = find_user(database, numeric ? NULL : user, credentials->uid);
         r = entry ? 0 : lookup_error();
         if (r < 0)
                 return sd_bus_error_set_errnof(
@@ -125,7 +195,8 @@ static int lookup_user(const char *user, Credentials *credentials, bool *ret_kno
         return 0;
 }
 
-int credentials_lookup(const char *user, const char *group, Credentials *ret, sd_bus_error *error)
+int credentials_lookup(const UserDatabase *database, const char *user, const char *group, Credentials *ret,
+                sd_bus_error *error)
 {
         g_auto(Credentials) credentials = { 0 };
         g_autofree char *own = NULL;
@@ -135,19 +206,20 @@ int credentials_lookup(const char *user, const char *group, Credentials *ret, sd
         if (!user)
                 user = own = g_strdup_printf("%u", geteuid());
 
-        r = lookup_user(user, &credentials, &known, error);
+        r = lookup_user(database, user, &credentials, &known, error);
         if (r < 0)
                 return r;
-        if (!known && !group)
+        if (!known && !group && credentials.uid != 0)
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
                                 "User '%s' is not in the user database: Group is required", user);
         if (group) {
-                r = lookup_group(group, &credentials.gid, error);
+                r = lookup_group(database, group, &credentials.gid, error);
                 if (r < 0)
                         return r;
         }
         if (known) {
-                r = lookup_supplementary(credentials.user, credentials.gid, &credentials.groups, error);
+                r = lookup_supplementary(
+                                database, credentials.user, credentials.gid, &credentials.groups, error);
                 if (r < 0)
                         return r;
         }

@@ -3,6 +3,7 @@
 
 #include <glib.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "option-table.h"
 
@@ -24,8 +25,18 @@ extern const size_t n_credentials_options;
 void credentials_clear(Credentials *credentials);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Credentials, credentials_clear)
 
-/* USER and GROUP are names or decimal numbers; NULL means the service's own user, and the user's own group. Unknown ones
- * give InvalidSpec naming the key. The supplementary groups are those that the group database gives the user. */
-int credentials_lookup(const char *user, const char *group, Credentials *ret, sd_bus_error *error);
+/* Files as passwd(5) and group(5) have them, to look names up in instead of the system's databases. One that is NULL is empty. */
+typedef struct UserDatabase {
+        FILE *passwd;
+        FILE *group;
+} UserDatabase;
+
+void user_database_clear(UserDatabase *database);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UserDatabase, user_database_clear)
+
+/* DATABASE is NULL for the system's. USER and GROUP are names or decimal numbers; NULL means the service's own user, and the user's own group, which for
+ * root is 0 where no database says another. Unknown ones give InvalidSpec naming the key. The supplementary groups are those that the group database gives the user. */
+int credentials_lookup(const UserDatabase *database, const char *user, const char *group, Credentials *ret,
+                sd_bus_error *error);
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 
 #include "bus-error.h"
 #include "cleanup.h"
+#include "container.h"
 #include "exec.h"
 #include "fd-util.h"
 #include "log.h"
@@ -52,7 +53,7 @@ int exec_read_program(sd_bus_message *m, void *userdata, char ***ret_argv, sd_bu
                 return r;
         if (!argv[0] || !argv[0][0])
                 return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "argv must name a program");
-        if (argv[0][0] != '/' && strchr(argv[0], '/'))
+        if (!task_is_container(task) && argv[0][0] != '/' && strchr(argv[0], '/'))
                 return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC,
                                 "argv[0] must be an absolute path or a name without a slash");
 
@@ -60,9 +61,31 @@ int exec_read_program(sd_bus_message *m, void *userdata, char ***ret_argv, sd_bu
         return 0;
 }
 
-void exec_set_start_error(sd_bus_error *ret, const char *command, int error, const char *stage)
+int exec_find_program(const Task *task, const char *user, Program *program, char **ret_command,
+                Credentials *ret_credentials, sd_bus_error *error)
 {
-        if (strcmp(stage, STAGE_COMMAND) == 0)
+        int r;
+
+        if (task_is_container(task))
+                return container_find_program(task, user, program, ret_command, ret_credentials, error);
+        if (!user)
+                return 0;
+
+        r = credentials_lookup(NULL, user, NULL, ret_credentials, error);
+        if (r >= 0)
+                program->credentials = ret_credentials;
+        return r;
+}
+
+void exec_set_start_error(const ExecSession *session, const char *command, int error, const char *stage,
+                sd_bus_error *ret)
+{
+        if (strcmp(stage, STAGE_RUNTIME) == 0) {
+                g_autofree char *reason = container_session_failure(session->task, session->id);
+
+                (void) sd_bus_error_setf(
+                                ret, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s': %s", command, reason);
+        } else if (strcmp(stage, STAGE_COMMAND) == 0)
                 (void) sd_bus_error_setf(
                                 ret, BUS_ERROR_COMMAND_NOT_FOUND, "Command '%s' was not found", command);
         else
@@ -106,6 +129,16 @@ static int set_size(int fd, uint16_t rows, uint16_t columns)
         return ioctl(fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
 }
 
+/* The runtime makes one inside the container, whose other side comes when it has. */
+static int make_no_terminal(Streams *streams)
+{
+        streams->process[0] = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (streams->process[0] < 0)
+                return -errno;
+
+        return fd_move_up(&streams->process[0]);
+}
+
 static int make_terminal(Streams *streams, const ExecOptions *options, uid_t uid)
 {
         int r;
@@ -131,10 +164,29 @@ static int make_terminal(Streams *streams, const ExecOptions *options, uid_t uid
                         : 0;
 }
 
+/* A terminal whose far side has gone is hung up. Pipes see to that by themselves. */
+static void on_client_gone(void *userdata)
+{
+        ExecSession *session = userdata;
+
+        session->terminal_fd = safe_close(session->terminal_fd);
+}
+
+static void hold_terminal(ExecSession *session)
+{
+        session->terminal_fd = fcntl(session->client_fds[0], F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
+        if (session->terminal_fd < 0)
+                (void) log_errno(LOG_WARNING, -errno, "Cannot keep the terminal of a session of task '%s'",
+                                session->task->id);
+        else
+                session->client = caller_watch_new(
+                                &session->task->manager->callers, session->message, on_client_gone, session);
+}
+
 static int reply_started(ExecSession *session)
 {
         const int *fds = session->client_fds;
-        bool terminal = session->terminal_fd >= 0;
+        bool terminal = session->terminal;
 
         return sd_bus_reply_method_return(session->message, "thhh", session->id, fds[0],
                         terminal ? fds[0] : fds[1], terminal ? fds[0] : fds[2]);
@@ -149,10 +201,13 @@ static void on_started(ExecSession *session, int error, const char *stage, void 
         if (error) {
                 g_auto(sd_bus_error) failure = SD_BUS_ERROR_NULL;
 
-                exec_set_start_error(&failure, command, error, stage);
+                exec_set_start_error(session, command, error, stage, &failure);
                 r = sd_bus_reply_method_error(session->message, &failure);
-        } else
+        } else {
+                if (session->terminal)
+                        hold_terminal(session);
                 r = reply_started(session);
+        }
         if (r < 0)
                 (void) log_errno(LOG_WARNING, r, "Cannot answer Exec for task '%s'", session->task->id);
 
@@ -185,24 +240,6 @@ static void on_ended(ExecSession *session, G_GNUC_UNUSED void *userdata)
         waiter_list_reply(&session->waiters, reply_wait, session);
 }
 
-/* A terminal whose far side has gone is hung up. Pipes see to that by themselves. */
-static void on_client_gone(void *userdata)
-{
-        ExecSession *session = userdata;
-
-        session->terminal_fd = safe_close(session->terminal_fd);
-}
-
-static int hold_terminal(ExecSession *session, sd_bus_message *m)
-{
-        session->terminal_fd = fcntl(session->client_fds[0], F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
-        if (session->terminal_fd < 0)
-                return -errno;
-
-        session->client = caller_watch_new(&session->task->manager->callers, m, on_client_gone, session);
-        return 0;
-}
-
 static int start(Task *task, sd_bus_message *m, const Program *program, const ExecOptions *options,
                 Streams *streams)
 {
@@ -210,6 +247,8 @@ static int start(Task *task, sd_bus_message *m, const Program *program, const Ex
         ExecStdio stdio = {
                 .fds = { fds[0], options->tty ? fds[0] : fds[1], options->tty ? fds[0] : fds[2] },
                 .terminal = options->tty,
+                .rows = options->rows,
+                .columns = options->columns,
         };
         _cleanup_close_ int cgroup_fd = -1;
         g_autofree char *command = g_strdup(program->command);
@@ -228,11 +267,6 @@ static int start(Task *task, sd_bus_message *m, const Program *program, const Ex
         session->message = sd_bus_message_ref(m);
         for (int i = 0; i < 3; i++)
                 session->client_fds[i] = take_fd(&streams->client[i]);
-        if (options->tty)
-                r = hold_terminal(session, m);
-        if (r < 0)
-                (void) log_errno(LOG_WARNING, r, "Cannot keep the terminal of a session of task '%s'",
-                                task->id);
         return 0;
 }
 
@@ -241,6 +275,7 @@ int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error)
         g_auto(Streams) streams = { .process = { -1, -1, -1 }, .client = { -1, -1, -1 } };
         g_auto(Credentials) other = { 0 };
         g_auto(ExecOptions) options = { 0 };
+        g_autofree char *command = NULL;
         g_auto(GStrv) argv = NULL;
         Task *task = userdata;
         Program program;
@@ -253,22 +288,22 @@ int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = options_read(m, exec_options, n_exec_options, &options, NULL, error);
         if (r < 0)
                 return r;
-        if (options.user) {
-                r = credentials_lookup(options.user, NULL, &other, error);
-                if (r < 0)
-                        return r;
-        }
-
         program = program_of_task(task);
         program.command = argv[0];
         program.arguments = argv + 1;
         program.environment = options.environment;
         if (options.working_directory)
                 program.directory = options.working_directory;
-        if (options.user)
-                program.credentials = &other;
+        r = exec_find_program(task, options.user, &program, &command, &other, error);
+        if (r < 0)
+                return r;
 
-        r = options.tty ? make_terminal(&streams, &options, program.credentials->uid) : make_pipes(&streams);
+        if (!options.tty)
+                r = make_pipes(&streams);
+        else if (task_is_container(task))
+                r = make_no_terminal(&streams);
+        else
+                r = make_terminal(&streams, &options, program.credentials->uid);
         if (r >= 0)
                 r = start(task, m, &program, &options, &streams);
         if (r < 0)
@@ -344,7 +379,7 @@ int exec_method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (signal < 0)
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "Unknown signal '%s'", name);
 
-        r = session->ended ? -ESRCH : pidfd_kill(session->pidfd, signal);
+        r = exec_session_kill(session, signal);
         if (r == -ESRCH)
                 return not_running(session, error);
         if (r < 0)

@@ -4,6 +4,8 @@
 #include <glib.h>
 #include <systemd/sd-bus.h>
 
+#include "exec.h"
+
 G_BEGIN_DECLS
 
 /* Handlers of the Task interface, with the task as userdata. */
@@ -17,6 +19,13 @@ int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int exec_read_program(sd_bus_message *m, void *task, char ***ret_argv, sd_bus_error *error);
 
 /* The D-Bus error of a program that could not be started. */
-void exec_set_start_error(sd_bus_error *ret, const char *command, int error, const char *stage);
+
+/* What is to be run of PROGRAM's command: in a container a path there. With USER not NULL as that user. The results are
+ * referred to by PROGRAM. */
+int exec_find_program(const Task *task, const char *user, Program *program, char **ret_command,
+                Credentials *ret_credentials, sd_bus_error *error);
+
+void exec_set_start_error(const ExecSession *session, const char *command, int error, const char *stage,
+                sd_bus_error *ret);
 
 G_END_DECLS

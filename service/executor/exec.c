@@ -4,10 +4,12 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "child.h"
 #include "cleanup.h"
+#include "container.h"
 #include "fd-util.h"
 #include "fork-into-cgroup.h"
 #include "launch.h"
@@ -28,7 +30,9 @@ void exec_session_free(void *userdata)
         waiter_list_clear(&session->waiters);
         sd_bus_message_unref(session->message);
         caller_watch_free(session->client);
+        container_session_remove(session->task, session->id);
         safe_close(session->pidfd);
+        safe_close(session->process_pidfd);
         safe_close(session->error_fd);
         safe_close(session->terminal_fd);
         for (size_t i = 0; i < G_N_ELEMENTS(session->client_fds); i++)
@@ -88,20 +92,74 @@ static void tell_started(ExecSession *session)
         on_started(session, session->start_error, session->start_stage, session->userdata);
 }
 
+/* RET_FD gets the descriptor that came with it, or -1. */
+static bool receive_report(int fd, ChildReport *ret, int *ret_fd)
+{
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = { 0 };
+        struct iovec iov = { .iov_base = ret, .iov_len = sizeof *ret };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof control.space,
+        };
+        struct cmsghdr *header;
+
+        if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != sizeof *ret)
+                return false;
+
+        *ret_fd = -1;
+        header = CMSG_FIRSTHDR(&message);
+        if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+                (void) memcpy(ret_fd, CMSG_DATA(header), sizeof *ret_fd);
+        return true;
+}
+
+/* Of a container: whose parent is not us, but our child. */
+static void take_process(ExecSession *session, pid_t pid, int terminal_fd)
+{
+        session->process_pidfd = pidfd_open(pid, 0);
+        container_session_remove(session->task, session->id);
+        if (terminal_fd >= 0) {
+                safe_close(session->client_fds[0]);
+                session->client_fds[0] = terminal_fd;
+        }
+}
+
 /* What could not become the program is about to end: that is told when it has, and nothing of it is left. */
 static void read_start(ExecSession *session)
 {
-        ChildError report = { 0 };
-        ssize_t n;
+        ChildReport report = { 0 };
+        int terminal_fd = -1;
+        bool reported = receive_report(session->error_fd, &report, &terminal_fd);
 
-        n = read(session->error_fd, &report, sizeof report);
         session->error_source = sd_event_source_disable_unref(session->error_source);
         session->error_fd = safe_close(session->error_fd);
-        if (n == sizeof report) {
+        if (reported && report.error) {
                 session->start_error = report.error;
                 (void) g_strlcpy(session->start_stage, report.stage, sizeof session->start_stage);
-        } else
-                tell_started(session);
+                return;
+        }
+        if (reported)
+                take_process(session, report.pid, terminal_fd);
+        else if (task_is_container(session->task)) {
+                /* it was killed before it could say anything */
+                session->start_error = ECHILD;
+                (void) g_strlcpy(session->start_stage, STAGE_RUNTIME, sizeof session->start_stage);
+                return;
+        }
+        tell_started(session);
+}
+
+int exec_session_kill(const ExecSession *session, int signal)
+{
+        if (session->ended)
+                return -ESRCH;
+
+        return pidfd_kill(session->process_pidfd >= 0 ? session->process_pidfd : session->pidfd, signal);
 }
 
 static int on_error_pipe(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,
@@ -128,6 +186,7 @@ static int on_exit_of_process(sd_event_source *source, int fd, G_GNUC_UNUSED uin
         session->exit_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
         session->exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
         session->pidfd = safe_close(session->pidfd);
+        session->process_pidfd = safe_close(session->process_pidfd);
         session->terminal_fd = safe_close(session->terminal_fd);
         if (session->on_started)
                 tell_started(session);
@@ -144,24 +203,58 @@ static _Noreturn void run_child(const Launch *launch, const ExecStdio *stdio, in
         child_run(launch, error_fd);
 }
 
-static int start_process(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio)
+static pid_t fork_process(ExecSession *session, int cgroup_fd, const Program *program,
+                const ExecStdio *stdio, int error_fd)
 {
         g_autoptr(GString) block = program_launch_block(session->task, program);
-        _cleanup_close_ int read_fd = -1, write_fd = -1;
         Launch launch = { 0 };
         pid_t pid;
         int r;
-
-        r = fd_make_pipe(&read_fd, &write_fd);
-        if (r < 0)
-                return r;
 
         r = launch_parse(&launch, block->str, block->len);
         launch.terminal = stdio->terminal;
         pid = r < 0 ? r : fork_into_cgroup(cgroup_fd);
         if (pid == 0)
-                run_child(&launch, stdio, write_fd);
+                run_child(&launch, stdio, error_fd);
         launch_clear(&launch);
+        return pid;
+}
+
+static pid_t fork_container_session(ExecSession *session, int cgroup_fd, const Program *program,
+                const ExecStdio *stdio, int error_fd)
+{
+        _cleanup_close_ int launch_fd = -1;
+        g_autoptr(GString) block = NULL;
+        pid_t pid;
+        int r;
+
+        r = container_session_create(session->task, session->id, program, stdio, &block);
+        if (r < 0)
+                return r;
+        r = program_launch_fd(block, &launch_fd);
+        if (r < 0)
+                return r;
+
+        pid = fork_into_cgroup(cgroup_fd);
+        if (pid == 0)
+                container_session_exec(session->task, session->id, cgroup_fd, stdio, launch_fd, error_fd);
+        return pid;
+}
+
+static int start_process(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio)
+{
+        _cleanup_close_ int read_fd = -1, write_fd = -1;
+        pid_t pid;
+        int r;
+
+        r = fd_make_socket_pair(&read_fd, &write_fd);
+        if (r < 0)
+                return r;
+
+        if (task_is_container(session->task))
+                pid = fork_container_session(session, cgroup_fd, program, stdio, write_fd);
+        else
+                pid = fork_process(session, cgroup_fd, program, stdio, write_fd);
         if (pid < 0)
                 return pid;
 
@@ -221,12 +314,14 @@ int exec_session_start(Task *task, int cgroup_fd, const Program *program, const 
                 .task = task,
                 .id = random_id(task),
                 .pidfd = -1,
+                .process_pidfd = -1,
                 .error_fd = -1,
                 .on_started = on_started,
                 .on_ended = on_ended,
                 .userdata = userdata,
                 .terminal_fd = -1,
                 .client_fds = { -1, -1, -1 },
+                .terminal = stdio->terminal,
         };
         waiter_list_init(&session->waiters, &task->manager->callers);
 

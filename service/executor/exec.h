@@ -36,12 +36,13 @@ extern const size_t n_exec_options;
 void exec_options_clear(ExecOptions *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecOptions, exec_options_clear)
 
-/* A process that joined a task: its parent is this service, its cgroup the task's or one below it. */
+/* A process that joined a task: its parent, or in a container its parent's parent, is this service, its cgroup the task's or one below it. */
 typedef struct ExecSession ExecSession;
 
 typedef struct ExecStdio {
         int fds[3]; /* the process's; not closed */
         bool terminal;
+        uint16_t rows, columns; /* of a terminal that the runtime makes; 0: as it likes */
 } ExecStdio;
 
 /* Told once: ERROR is 0 when the program runs, else a positive errno, and STAGE says what failed (protocol.h). */
@@ -51,8 +52,9 @@ typedef void (*ExecEnded)(ExecSession *session, void *userdata);
 
 struct ExecSession {
         Task *task;
-        uint64_t id; /* random: an id of before a restart is not taken for one of after it */
-        int pidfd;
+        uint64_t id;       /* random: an id of before a restart is not taken for one of after it */
+        int pidfd;         /* of our child */
+        int process_pidfd; /* of the process whose parent that is, in a container; or -1 */
         int error_fd;
         sd_event_source *error_source;
         sd_event_source *exit_source;
@@ -72,11 +74,15 @@ struct ExecSession {
         sd_bus_message *message;
         CallerWatch *client;
         int client_fds[3];
+        bool terminal;
 };
 
 /* Starts PROGRAM in the cgroup and adds it to the task's sessions. */
 int exec_session_start(Task *task, int cgroup_fd, const Program *program, const ExecStdio *stdio,
                 ExecStarted on_started, ExecEnded on_ended, void *userdata, ExecSession **ret);
+
+/* -ESRCH: it has ended. */
+int exec_session_kill(const ExecSession *session, int signal);
 
 /* A session that is forgotten does not end the process. */
 void exec_session_free(void *session);

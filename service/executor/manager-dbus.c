@@ -3,6 +3,7 @@
 
 #include "bus-error.h"
 #include "cleanup.h"
+#include "container.h"
 #include "encode.h"
 #include "task-dbus.h"
 
@@ -73,7 +74,10 @@ static int method_start_task(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = resources_check_controllers(task_spec_resources_set(&task->spec), manager->controllers, error);
         if (r < 0)
                 return r;
-        r = credentials_lookup(task->spec.user, task->spec.group, &task->credentials, error);
+        if (task_is_container(task))
+                r = container_inspect(task, error);
+        else
+                r = credentials_lookup(NULL, task->spec.user, task->spec.group, &task->credentials, error);
         if (r < 0)
                 return r;
 

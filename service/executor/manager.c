@@ -8,6 +8,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "container.h"
 #include "log.h"
 #include "process.h"
 #include "state-file.h"
@@ -141,6 +142,11 @@ static void destroy_task(void *task)
 
 int manager_init(Manager *manager, int argc, char **argv)
 {
+        const GOptionEntry entries[] = {
+                { "runtime", 0, 0, G_OPTION_ARG_FILENAME, &manager->runtime,
+                                "Run containers by this OCI runtime, /usr/bin/crun unless given", "PATH" },
+                G_OPTION_ENTRY_NULL,
+        };
         int r;
 
         *manager = (Manager){
@@ -151,9 +157,12 @@ int manager_init(Manager *manager, int argc, char **argv)
                 .supervisor_fd = -1,
         };
 
+        manager->service.entries = entries;
         r = service_init(&manager->service, argc, argv);
         if (r != 0)
                 return r;
+        if (!manager->runtime)
+                manager->runtime = g_strdup(CONTAINER_RUNTIME);
         bus_queue_init(&manager->calls, manager->service.bus);
         r = caller_registry_init(&manager->callers, manager->service.bus);
         if (r < 0)
@@ -186,5 +195,6 @@ void manager_clear(Manager *manager)
         safe_closep(&manager->tasks_fd);
         safe_closep(&manager->supervisor_fd);
         g_clear_pointer(&manager->controllers, g_strfreev);
+        g_free(manager->runtime);
         service_clear(&manager->service);
 }

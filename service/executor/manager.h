@@ -35,6 +35,7 @@ typedef struct Manager {
         int tasks_fd;      /* RUNTIME_DIRECTORY/tasks, a directory for each task */
         int supervisor_fd; /* the supervisor of this build, whatever lies on disk by now */
         uint64_t nofile;   /* soft limit on descriptors that this service was started with, and tasks get */
+        char *runtime;     /* of containers that name none */
         char boot_id[33];
         char **controllers;
         unsigned systemd_version;

@@ -3,7 +3,10 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "cleanup.h"
+#include "fd-util.h"
 #include "protocol.h"
 
 Program program_of_task(const Task *task)
@@ -16,8 +19,7 @@ Program program_of_task(const Task *task)
         };
 }
 
-/* The spec's, PROGRAM's over it, and what the credentials say where neither has it. Nothing else is inherited. */
-static char **merge_environment(const Task *task, const Program *program)
+char **program_environment(const Task *task, const Program *program)
 {
         const struct {
                 const char *name, *value;
@@ -60,35 +62,48 @@ static void add_list(GString *block, const char *key, char **list)
                 launch_block_add(block, key, "%s", *entry);
 }
 
-static void add_limit(GString *block, int resource, uint64_t soft, uint64_t hard)
+GArray *program_limits(const Task *task)
 {
-        launch_block_add(block, LAUNCH_RLIMIT, "%d %" PRIu64 " %" PRIu64, resource, soft, hard);
-}
-
-static void add_limits(GString *block, const Task *task)
-{
-        GArray *limits = task->spec.resource_limits;
+        const GArray *given = task->spec.resource_limits;
+        GArray *limits = g_array_new(FALSE, FALSE, sizeof(ResourceLimit));
         bool has_nofile = false;
 
-        for (guint i = 0; limits && i < limits->len; i++) {
-                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+        for (guint i = 0; given && i < given->len; i++) {
+                const ResourceLimit *limit = &g_array_index(given, ResourceLimit, i);
 
-                add_limit(block, limit->resource, limit->soft, limit->hard);
+                g_array_append_val(limits, *limit);
                 has_nofile = has_nofile || limit->resource == RLIMIT_NOFILE;
         }
 
         /* this service raised its own: a task gets what it would have got without */
         if (!has_nofile) {
                 struct rlimit own = { 0 };
+                ResourceLimit limit = { .resource = RLIMIT_NOFILE };
 
                 (void) getrlimit(RLIMIT_NOFILE, &own);
-                add_limit(block, RLIMIT_NOFILE, task->manager->nofile, own.rlim_max);
+                limit.soft = task->manager->nofile;
+                limit.hard = own.rlim_max;
+                g_array_append_val(limits, limit);
+        }
+
+        return limits;
+}
+
+static void add_limits(GString *block, const Task *task)
+{
+        g_autoptr(GArray) limits = program_limits(task);
+
+        for (guint i = 0; i < limits->len; i++) {
+                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+
+                launch_block_add(block, LAUNCH_RLIMIT, "%d %" PRIu64 " %" PRIu64, limit->resource,
+                                limit->soft, limit->hard);
         }
 }
 
 GString *program_launch_block(const Task *task, const Program *program)
 {
-        g_auto(GStrv) environment = merge_environment(task, program);
+        g_auto(GStrv) environment = program_environment(task, program);
         GString *block = g_string_new(NULL);
 
         launch_block_add(block, LAUNCH_VERSION, "%d", PROTOCOL_VERSION);
@@ -104,4 +119,26 @@ GString *program_launch_block(const Task *task, const Program *program)
         launch_block_add(block, LAUNCH_OOM_ADJUST, "%d", task->spec.oom_score_adjust);
         add_limits(block, task);
         return block;
+}
+
+int program_launch_fd(const GString *block, int *ret)
+{
+        _cleanup_close_ int fd = -1;
+        ssize_t n;
+        int r;
+
+        fd = memfd_create("nomad-launch", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = fd_move_up(&fd);
+        if (r < 0)
+                return r;
+        n = write(fd, block->str, block->len);
+        if (n < 0)
+                return -errno;
+        if ((size_t) n != block->len)
+                return -ENOSPC;
+
+        *ret = take_fd(&fd);
+        return 0;
 }

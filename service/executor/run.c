@@ -240,7 +240,7 @@ static void on_started(ExecSession *session, int error, const char *stage, void 
         if (!error)
                 return;
 
-        exec_set_start_error(&failure, run->command, error, stage);
+        exec_set_start_error(session, run->command, error, stage, &failure);
         (void) sd_bus_reply_method_error(run->message, &failure);
         run->message = sd_bus_message_unref(run->message);
         exec_session_remove(session);
@@ -306,6 +306,7 @@ static int watch(Run *run, uint64_t timeout_usec)
 int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_close_ int output_fd = -1;
+        g_autofree char *command = NULL;
         g_auto(GStrv) argv = NULL;
         g_autoptr(Run) run = NULL;
         Task *task = userdata;
@@ -324,6 +325,9 @@ int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
         program = program_of_task(task);
         program.command = argv[0];
         program.arguments = argv + 1;
+        r = exec_find_program(task, NULL, &program, &command, NULL, error);
+        if (r < 0)
+                return r;
         run = run_new(task, m, argv[0]);
         r = make_cgroup(run);
         if (r >= 0)

@@ -37,7 +37,7 @@ static int limit_from_name(const char *name)
         return -1;
 }
 
-static const char *limit_name(int resource)
+const char *resource_limit_name(int resource)
 {
         for (size_t i = 0; i < G_N_ELEMENTS(limit_names); i++)
                 if (limit_names[i].resource == resource)
@@ -92,8 +92,8 @@ static int limits_append(sd_bus_message *m, const void *field)
         for (guint i = 0; limits && i < limits->len; i++) {
                 const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
 
-                r = sd_bus_message_append(
-                                m, "{s(tt)}", limit_name(limit->resource), limit->soft, limit->hard);
+                r = sd_bus_message_append(m, "{s(tt)}", resource_limit_name(limit->resource), limit->soft,
+                                limit->hard);
                 if (r < 0)
                         return r;
         }
@@ -112,7 +112,7 @@ static JsonNode *limits_to_json(const void *field)
 
                 json_array_add_int_element(pair, (gint64) limit->soft);
                 json_array_add_int_element(pair, (gint64) limit->hard);
-                json_object_set_array_member(object, limit_name(limit->resource), pair);
+                json_object_set_array_member(object, resource_limit_name(limit->resource), pair);
         }
 
         return json_node_init_object(json_node_alloc(), object);
@@ -166,11 +166,7 @@ static const char *invalid_command(const void *field)
 {
         const char *command = *(char *const *) field;
 
-        if (*command == '\0')
-                return "must not be empty";
-        if (*command != '/' && strchr(command, '/'))
-                return "must be an absolute path or a name without a slash";
-        return NULL;
+        return *command == '\0' ? "must not be empty" : NULL;
 }
 
 static const char *invalid_slice(const void *field)
@@ -258,10 +254,6 @@ static const char *invalid_run_output(const void *field)
         {                                                                                               \
                 .key = (k), .type = &option_type_##t, .offset = offsetof(TaskSpec, member), __VA_ARGS__ \
         }
-#define UNSUPPORTED(k)                                  \
-        {                                               \
-                .key = (k), .flags = OPTION_UNSUPPORTED \
-        }
 
 const Option task_spec_options[] = {
         OPTION("Command", string, command, .invalid = invalid_command, .flags = OPTION_REQUIRED),
@@ -293,15 +285,7 @@ const Option task_spec_options[] = {
         OPTION("LogOverflow", string, log_overflow, .invalid = invalid_log_overflow),
         OPTION("RunOutputMax", uint32, run_output_max, .invalid = invalid_run_output),
         RESOURCE_OPTIONS(TaskSpec, resources.),
-        UNSUPPORTED("Isolation"),
-        UNSUPPORTED("RootDirectory"),
-        UNSUPPORTED("Mounts"),
-        UNSUPPORTED("Devices"),
-        UNSUPPORTED("Capabilities"),
-        UNSUPPORTED("NoNewPrivileges"),
-        UNSUPPORTED("PIDMode"),
-        UNSUPPORTED("IPCMode"),
-        UNSUPPORTED("NetworkNamespacePath"),
+        ISOLATION_OPTIONS(TaskSpec, isolation.),
 };
 const size_t n_task_spec_options = G_N_ELEMENTS(task_spec_options);
 G_STATIC_ASSERT(G_N_ELEMENTS(task_spec_options) <= OPTIONS_MAX);
@@ -341,6 +325,54 @@ static int check_streams(const TaskSpec *spec, sd_bus_error *error)
         if (spec->stderr_fd >= 0 && spec->stderr_path)
                 return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC,
                                 "StandardError and StderrPath cannot both be given");
+
+        return 0;
+}
+
+/* A key that would have no effect is a mistake of the client's. */
+static int check_without_container(const TaskSpec *spec, sd_bus_error *error)
+{
+        static const char *const keys[] = {
+                "RootDirectory",
+                "TaskDirectory",
+                "Mounts",
+                "Devices",
+                "Capabilities",
+                "NoNewPrivileges",
+                "PIDMode",
+                "IPCMode",
+                "NetworkNamespacePath",
+                "Runtime",
+                "SeccompProfile",
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (task_spec_is_set(spec, keys[i]))
+                        return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                                        "%s needs Isolation 'container'", keys[i]);
+        if (*spec->command != '/' && strchr(spec->command, '/'))
+                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC,
+                                "Command must be an absolute path or a name without a slash");
+
+        return 0;
+}
+
+static int check_isolation(const TaskSpec *spec, sd_bus_error *error)
+{
+        const Isolation *isolation = &spec->isolation;
+        bool has_root = isolation->root_directory && *isolation->root_directory != '\0';
+        g_autofree char *command = g_strconcat("/", spec->command, NULL);
+
+        if (!isolation_is_container(isolation))
+                return check_without_container(spec, error);
+        if (has_root == isolation_binds_host(isolation))
+                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC,
+                                "Isolation 'container' needs either RootDirectory or TaskDirectory");
+        if (!isolation_path_is_valid(command))
+                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "Command must not have '..'");
+        if (spec->working_directory && !isolation_path_is_valid(spec->working_directory))
+                return sd_bus_error_set(
+                                error, BUS_ERROR_INVALID_SPEC, "WorkingDirectory must not have '..'");
 
         return 0;
 }
@@ -391,7 +423,8 @@ static int check_size(const TaskSpec *spec, sd_bus_error *error)
                 spec->log_name,
         };
         size_t bytes = strv_bytes(spec->arguments) + strv_bytes(spec->environment) +
-                        strv_bytes(spec->log_targets) + dict_bytes(spec->log_fields);
+                        strv_bytes(spec->log_targets) + dict_bytes(spec->log_fields) +
+                        isolation_bytes(&spec->isolation);
 
         if (dict_bytes(spec->labels) > SPEC_LABELS_BYTES_MAX)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "Labels are more than %u bytes",
@@ -415,6 +448,9 @@ int task_spec_read(TaskSpec *spec, sd_bus_message *m, sd_bus_error *error)
                 return r;
 
         r = check_streams(spec, error);
+        if (r < 0)
+                return r;
+        r = check_isolation(spec, error);
         if (r < 0)
                 return r;
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "isolation.h"
 #include "option-table.h"
 #include "resources.h"
 
@@ -28,6 +29,9 @@ typedef struct ResourceLimit {
         int resource;
         uint64_t soft, hard; /* UINT64_MAX: no limit */
 } ResourceLimit;
+
+/* "NOFILE", as in the spec. */
+const char *resource_limit_name(int resource);
 
 /* What a client asked for: the a{sv} of StartTask. */
 typedef struct TaskSpec {
@@ -58,6 +62,7 @@ typedef struct TaskSpec {
         char *log_overflow;
         uint32_t run_output_max;
         Resources resources;
+        Isolation isolation;
         uint64_t set; /* a bit for each entry of task_spec_options that was given */
 } TaskSpec;
 

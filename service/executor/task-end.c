@@ -5,6 +5,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "container.h"
 #include "fault.h"
 #include "log.h"
 #include "task-dbus.h"
@@ -82,6 +83,7 @@ static void finish(Task *task)
         int r;
 
         known = task_read_exit_record(task) >= 0;
+        container_remove(task);
 
         task_scope_release_controller(task);
         task->progress.ended = true;

@@ -9,6 +9,7 @@
 
 #include "bus-error.h"
 #include "cleanup.h"
+#include "container.h"
 #include "fault.h"
 #include "log.h"
 #include "protocol.h"
@@ -381,6 +382,11 @@ static int prepare(Task *task, Spawned *spawned, sd_bus_error *error)
                 return sd_bus_error_set_errnof(
                                 error, r, "Cannot create the state directory: %s", g_strerror(-r));
 
+        r = task_is_container(task) ? container_create(task) : 0;
+        if (r < 0) {
+                task_state_remove(task->manager, task->label);
+                return sd_bus_error_set_errnof(error, r, "Cannot write the bundle: %s", g_strerror(-r));
+        }
         r = task_spawn_supervisor(task, spawned);
         if (r < 0) {
                 task_state_remove(task->manager, task->label);

@@ -8,6 +8,8 @@
 #include "bus-error.h"
 #include "cgroup.h"
 #include "cleanup.h"
+#include "container-config.h"
+#include "container.h"
 #include "fork-into-cgroup.h"
 #include "log.h"
 #include "systemd.h"
@@ -72,6 +74,12 @@ static int append_properties(sd_bus_message *m, const Task *task, pid_t supervis
         r = resources_append(m, &spec->resources, task_spec_resources_set(spec));
         if (r < 0)
                 return r;
+
+        if (task_is_container(task)) {
+                r = container_append_device_policy(m, &spec->isolation);
+                if (r < 0)
+                        return r;
+        }
 
         if (task->manager->systemd_version >= SYSTEMD_VERSION_OOM_POLICY)
                 return sd_bus_message_append(m, "(sv)", "OOMPolicy", "s", "continue");

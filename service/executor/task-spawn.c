@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "cleanup.h"
+#include "container.h"
 #include "fd-util.h"
 #include "program.h"
 #include "protocol.h"
@@ -24,7 +24,8 @@ void spawned_clear(Spawned *spawned)
 static GString *launch_block(const Task *task)
 {
         Program program = program_of_task(task);
-        GString *block = program_launch_block(task, &program);
+        GString *block = task_is_container(task) ? container_launch_block(task)
+                                                 : program_launch_block(task, &program);
         const TaskSpec *spec = &task->spec;
 
         if (spec->stdout_path)
@@ -35,29 +36,6 @@ static GString *launch_block(const Task *task)
         launch_block_add(block, LAUNCH_STOP_USEC, "%" PRIu64, spec->stop_timeout_usec);
         launch_block_add(block, LAUNCH_RUNTIME_MAX_USEC, "%" PRIu64, spec->runtime_max_usec);
         return block;
-}
-
-static int make_launch_fd(const Task *task, int *ret)
-{
-        g_autoptr(GString) block = launch_block(task);
-        _cleanup_close_ int fd = -1;
-        ssize_t n;
-        int r;
-
-        fd = memfd_create("nomad-launch", MFD_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        r = fd_move_up(&fd);
-        if (r < 0)
-                return r;
-        n = write(fd, block->str, block->len);
-        if (n < 0)
-                return -errno;
-        if ((size_t) n != block->len)
-                return -ENOSPC;
-
-        *ret = take_fd(&fd);
-        return 0;
 }
 
 /* One of the task's own three: handed over by the client, a pipe to logmon, or nothing. */
@@ -91,6 +69,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SupervisorFds, supervisor_fds_clear)
 static int make_fds(const Task *task, SupervisorFds *s, Spawned *spawned)
 {
         const TaskSpec *spec = &task->spec;
+        g_autoptr(GString) block = launch_block(task);
         _cleanup_close_ int null_fd = -1;
         int r;
 
@@ -109,7 +88,7 @@ static int make_fds(const Task *task, SupervisorFds *s, Spawned *spawned)
                         &spawned->stderr_fd);
         if (r < 0)
                 return r;
-        r = make_launch_fd(task, &s->fds[SUPERVISOR_LAUNCH_FD]);
+        r = program_launch_fd(block, &s->fds[SUPERVISOR_LAUNCH_FD]);
         if (r < 0)
                 return r;
         r = fd_make_pipe(&s->fds[SUPERVISOR_GATE_FD], &spawned->gate_fd);

@@ -6,6 +6,7 @@
 
 #include "bus-error.h"
 #include "cleanup.h"
+#include "container.h"
 #include "encode.h"
 #include "fault.h"
 #include "protocol.h"
@@ -219,6 +220,12 @@ static int set_failure(const Task *task, const char *stage, int error, sd_bus_er
         if (strcmp(stage, STAGE_COMMAND) == 0)
                 return sd_bus_error_setf(ret, BUS_ERROR_COMMAND_NOT_FOUND, "Command '%s' was not found",
                                 spec->command);
+        if (strcmp(stage, STAGE_RUNTIME) == 0) {
+                g_autofree char *reason = container_failure(task);
+
+                return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s': %s",
+                                spec->command, reason);
+        }
         if (strcmp(stage, STAGE_DIRECTORY) == 0)
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot enter WorkingDirectory '%s': %s", spec->working_directory, meaning);

@@ -76,6 +76,7 @@ Task *task_free(Task *task)
         safe_close(task->state_fd);
         task_spec_clear(&task->spec);
         credentials_clear(&task->credentials);
+        g_free(task->container_command);
         g_free(task->progress.invocation_id);
         g_free(task->cgroup);
         g_free(task->path);

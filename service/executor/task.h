@@ -67,6 +67,8 @@ struct Task {
         TaskProgress progress;
         TaskState state;
 
+        char *container_command; /* while a container is being made: Command as a path in it */
+
         bool controlled; /* systemd asks us to stop the scope, see CONTROLLED_SCOPES_MAX */
         int state_fd;    /* the task's state directory */
         int supervisor_pidfd;

@@ -38,7 +38,7 @@ struct openat2_how {
 
 static _Noreturn void fail(int error_fd, const char *stage, int error)
 {
-        ChildError report = { .error = error };
+        ChildReport report = { .error = error };
 
         (void) snprintf(report.stage, sizeof report.stage, "%s", stage);
         (void) !write(error_fd, &report, sizeof report);
@@ -175,6 +175,23 @@ static _Noreturn void exec_from_path(const Launch *launch, int error_fd)
         fail(error_fd, error ? STAGE_EXEC : STAGE_COMMAND, error ? error : ENOENT);
 }
 
+static void enter_directory(const Launch *launch, int error_fd)
+{
+        if (chdir(launch->directory) < 0)
+                fail(error_fd, STAGE_DIRECTORY, errno);
+}
+
+static void keep_no_descriptors(void)
+{
+        (void) syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_SET_CLOEXEC);
+}
+
+static void set_outputs(const Launch *launch, int error_fd)
+{
+        set_output(launch->stdout_path, STDOUT_FILENO, error_fd);
+        set_output(launch->stderr_path, STDERR_FILENO, error_fd);
+}
+
 void child_run(const Launch *launch, int error_fd)
 {
         reset_signals();
@@ -185,14 +202,46 @@ void child_run(const Launch *launch, int error_fd)
         set_oom_score_adjust(launch, error_fd);
         set_user(launch, error_fd);
         (void) umask(launch->umask);
-        if (chdir(launch->directory) < 0)
-                fail(error_fd, STAGE_DIRECTORY, errno);
-        set_output(launch->stdout_path, STDOUT_FILENO, error_fd);
-        set_output(launch->stderr_path, STDERR_FILENO, error_fd);
-        (void) syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_SET_CLOEXEC);
+        enter_directory(launch, error_fd);
+        set_outputs(launch, error_fd);
+        keep_no_descriptors();
 
         if (launch->command[0] != '/')
                 exec_from_path(launch, error_fd);
         (void) execve(launch->command, launch->argv, launch->environment);
         fail(error_fd, exec_stage(launch->command, errno), errno);
+}
+
+/* For as long as the task's own files are opened. */
+static void set_outputs_as_user(const Launch *launch, int error_fd)
+{
+        if (!launch->stdout_path && !launch->stderr_path)
+                return;
+
+        if (setgroups(launch->n_groups, launch->groups) < 0 || setegid(launch->gid) < 0 ||
+                        seteuid(launch->uid) < 0)
+                fail(error_fd, STAGE_USER, errno);
+        set_outputs(launch, error_fd);
+        if (seteuid(0) < 0 || setegid(0) < 0)
+                fail(error_fd, STAGE_USER, errno);
+}
+
+void child_run_runtime(const Launch *launch, int error_fd)
+{
+        reset_signals();
+        (void) setsid();
+        reset_scheduling();
+        set_oom_score_adjust(launch, error_fd);
+        set_outputs_as_user(launch, error_fd);
+        if (setgroups(0, NULL) < 0)
+                fail(error_fd, STAGE_USER, errno);
+        (void) umask(launch->umask);
+        enter_directory(launch, error_fd);
+        keep_no_descriptors();
+        /* by which it finds the socket */
+        if (launch->terminal)
+                (void) fcntl(SUPERVISOR_STATE_FD, F_SETFD, 0);
+
+        (void) execve(launch->command, launch->argv, launch->environment);
+        fail(error_fd, STAGE_RUNTIME, errno);
 }

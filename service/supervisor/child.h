@@ -3,11 +3,15 @@
 
 #include "launch.h"
 
-/* Sent over the exec pipe when the task could not be started. */
-typedef struct ChildError {
-        int error; /* positive errno */
+/* Sent over the exec pipe when the task could not be started; a session's parent also sends that it was. */
+typedef struct ChildReport {
+        int error; /* positive errno, or 0 */
         char stage[32];
-} ChildError;
+        pid_t pid; /* of a session's process */
+} ChildReport;
 
 /* In the child: becomes the task, or reports through ERROR_FD (close-on-exec) and exits. */
 void child_run(const Launch *launch, int error_fd) __attribute__((__noreturn__));
+
+/* In the child: becomes the runtime, as root. */
+void child_run_runtime(const Launch *launch, int error_fd) __attribute__((__noreturn__));

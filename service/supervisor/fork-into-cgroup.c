@@ -23,9 +23,9 @@ struct clone3_arguments {
 pid_t fork_into_cgroup(int cgroup_fd)
 {
         struct clone3_arguments arguments = {
-                .flags = CLONE_INTO_CGROUP,
+                .flags = cgroup_fd < 0 ? 0 : CLONE_INTO_CGROUP,
                 .exit_signal = SIGCHLD,
-                .cgroup = (uint64_t) cgroup_fd,
+                .cgroup = cgroup_fd < 0 ? 0 : (uint64_t) cgroup_fd,
         };
         long pid;
 

@@ -72,6 +72,7 @@ static const char **string_member(Launch *launch, char *entry, char **ret_value)
                 { LAUNCH_DIRECTORY, &launch->directory },
                 { LAUNCH_STDOUT_PATH, &launch->stdout_path },
                 { LAUNCH_STDERR_PATH, &launch->stderr_path },
+                { LAUNCH_RUNTIME_PID, &launch->runtime_pid },
         };
 
         for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
@@ -99,6 +100,8 @@ static void parse_number(Launch *launch, char *entry)
                 launch->stop_signal = (int) strtol(value, NULL, 10);
         else if ((value = value_of(entry, LAUNCH_STOP_USEC)))
                 launch->stop_usec = strtoull(value, NULL, 10);
+        else if ((value = value_of(entry, LAUNCH_TERMINAL)))
+                launch->terminal = *value == '1';
         else if ((value = value_of(entry, LAUNCH_RUNTIME_MAX_USEC)))
                 launch->runtime_max_usec = strtoull(value, NULL, 10);
 }

@@ -24,6 +24,7 @@ typedef struct Launch {
         const char *directory;
         const char *stdout_path;
         const char *stderr_path;
+        const char *runtime_pid; /* the command is an OCI runtime, see protocol.h; or NULL */
         char **argv;
         char **environment;
         gid_t *groups;
@@ -37,7 +38,7 @@ typedef struct Launch {
         int stop_signal;
         uint64_t stop_usec;
         uint64_t runtime_max_usec; /* UINT64_MAX: none */
-        bool terminal;             /* standard input is to be the controlling terminal */
+        bool terminal; /* standard input is to be the controlling terminal; or the runtime makes one */
 } Launch;
 
 /* Parses a launch block in place; the lists are allocated, the strings point into it. -EBADMSG for one of another

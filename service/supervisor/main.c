@@ -24,6 +24,9 @@
 #include "proc-file.h"
 #include "protocol.h"
 #include "record.h"
+#include "runtime.h"
+#include "session.h"
+#include "stdio-util.h"
 #include "task-cgroup.h"
 
 #define USEC_PER_SEC UINT64_C(1000000)
@@ -68,22 +71,6 @@ static void protect_self(void)
                 (void) !write(fd, "-1000", 5);
                 (void) close(fd);
         }
-}
-
-/* The task holds the only ends that matter: ours would keep its log from ending. */
-static int release_stdio(void)
-{
-        int fd;
-
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        for (int i = 0; i <= 2; i++)
-                if (dup2(fd, i) < 0)
-                        return -errno;
-
-        (void) close(fd);
-        return 0;
 }
 
 static uint64_t start_time(pid_t pid)
@@ -132,34 +119,54 @@ static void publish_start(const Supervisor *s)
         publish(s, &record);
 }
 
+static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
+{
+        int fds[2];
+        ssize_t n;
+        pid_t pid;
+
+        *ret_failure = (ChildReport){ .stage = STAGE_CGROUP };
+        if (pipe2(fds, O_CLOEXEC) < 0) {
+                ret_failure->error = errno;
+                return -1;
+        }
+
+        pid = fork_into_cgroup(s->cgroup.task_fd);
+        if (pid == 0)
+                child_run(&s->launch, fds[1]);
+        (void) close(fds[1]);
+        n = pid < 0 ? 0 : read(fds[0], ret_failure, sizeof *ret_failure);
+        (void) close(fds[0]);
+        if (pid < 0) {
+                ret_failure->error = -pid;
+                return -1;
+        }
+        if (n == sizeof *ret_failure) {
+                (void) waitpid(pid, NULL, 0);
+                return -1;
+        }
+
+        *ret = pid;
+        return 0;
+}
+
 /* Starts the task and waits until it has become the program, or says why not. Returns the exit status of a
  * supervisor that has nothing to supervise, or -1 to go on. */
 static int start_task(Supervisor *s)
 {
-        ChildError report;
-        int pipe_fds[2];
-        ssize_t n;
-        pid_t pid;
+        ChildReport failure;
+        int r;
 
-        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-                return publish_failure(s, STAGE_CGROUP, errno);
+        if (s->launch.runtime_pid)
+                r = runtime_run(&s->launch, s->cgroup.task_fd, SUPERVISOR_STATE_FD, &s->pid, &failure);
+        else
+                r = run_child(s, &s->pid, &failure);
+        if (r >= 0)
+                return -1;
 
-        pid = fork_into_cgroup(s->cgroup.task_fd);
-        if (pid < 0)
-                return publish_failure(s, STAGE_CGROUP, -pid);
-        if (pid == 0)
-                child_run(&s->launch, pipe_fds[1]);
-
-        (void) close(pipe_fds[1]);
-        n = read(pipe_fds[0], &report, sizeof report);
-        (void) close(pipe_fds[0]);
-        if (n == sizeof report) {
-                (void) waitpid(pid, NULL, 0);
-                return publish_failure(s, report.stage, report.error);
-        }
-
-        s->pid = pid;
-        return -1;
+        /* a runtime may have left something */
+        task_cgroup_empty(&s->cgroup);
+        return publish_failure(s, failure.stage, failure.error);
 }
 
 static uint64_t usec_from_now(uint64_t usec)
@@ -338,7 +345,7 @@ static int run(Supervisor *s)
                 return r;
         fault_point(FAULT_SUPERVISOR_TASK_STARTED);
 
-        (void) release_stdio();
+        (void) stdio_release();
         publish_start(s);
         fault_point(FAULT_SUPERVISOR_START_RECORDED);
 
@@ -350,12 +357,15 @@ static int run(Supervisor *s)
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
         Supervisor s = {
                 .stop_at = USEC_NEVER, .kill_at = USEC_NEVER, .start_record_fd = -1, .exit_record_fd = -1
         };
         int r;
+
+        if (argc > 1 && strcmp(argv[1], SESSION_ARGUMENT) == 0)
+                return session_run();
 
         r = run(&s);
         launch_clear(&s.launch);

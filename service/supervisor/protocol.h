@@ -24,6 +24,14 @@
 #define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
 #define SUPERVISOR_STATE_FD  6 /* the task's state directory */
 
+/* With this argument it is the parent of what Exec adds to a container instead: it has the launch block, no gate but the cgroup
+ * that the process is to be in, a socket for a ChildReport with the terminal if there is one, and the session's directory for
+ * its state directory; it ends as the process did. */
+#define SESSION_ARGUMENT  "--session"
+#define SESSION_CGROUP_FD SUPERVISOR_GATE_FD
+#define SESSION_REPORT_FD SUPERVISOR_STATUS_FD
+#define CONSOLE_SOCKET    "console"
+
 #define START_RECORD "start"
 #define EXIT_RECORD  "exit"
 
@@ -49,6 +57,12 @@
 #define LAUNCH_STOP_SIGNAL \
         "STOP_SIGNAL"                /* sent to the main process when systemd stops the scope without us */
 #define LAUNCH_STOP_USEC "STOP_USEC" /* and how long after it the rest is killed */
+
+/* COMMAND is an OCI runtime, started as root, which leaves the task's main process behind and its pid in this file of the state
+ * directory. UID, GID and GROUP are those with which STDOUT_PATH and STDERR_PATH are opened. */
+#define LAUNCH_RUNTIME_PID "RUNTIME_PID"
+#define LAUNCH_TERMINAL \
+        "TERMINAL" /* 1: and it sends a terminal to the socket CONSOLE_SOCKET of the state directory */
 
 #define LAUNCH_RUNTIME_MAX_USEC "RUNTIME_MAX_USEC" /* after which the task is stopped in the same way */
 
@@ -80,6 +94,7 @@
 #define STAGE_STDIO     "stdio"
 #define STAGE_COMMAND   "command" /* the name is nowhere in PATH, or the file does not exist */
 #define STAGE_EXEC      "exec"
+#define STAGE_RUNTIME   "runtime" /* whose log has the reason */
 
 /* Keys of the exit record. CODE or SIGNAL, as the kernel told the parent; the rest where the kernel has it. */
 #define EXIT_CODE        "CODE"

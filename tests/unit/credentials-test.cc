@@ -33,18 +33,20 @@ class CredentialsTest : public testing::Test
 
 TEST_F(CredentialsTest, UnknownNamesAreMistakesOfTheSpec)
 {
-        EXPECT_LT(credentials_lookup("there-is-no-such-user", nullptr, &credentials, &error), 0);
+        EXPECT_LT(credentials_lookup(nullptr, "there-is-no-such-user", nullptr, &credentials, &error), 0);
         EXPECT_STREQ(error.name, BUS_ERROR_INVALID_SPEC);
         EXPECT_NE(std::string(error.message).find("User"), std::string::npos);
         sd_bus_error_free(&error);
-        EXPECT_LT(credentials_lookup(own().c_str(), "there-is-no-such-group", &credentials, &error), 0);
+        EXPECT_LT(credentials_lookup(nullptr, own().c_str(), "there-is-no-such-group", &credentials, &error),
+                        0);
         EXPECT_STREQ(error.name, BUS_ERROR_INVALID_SPEC);
         EXPECT_NE(std::string(error.message).find("Group"), std::string::npos);
 }
 
 TEST_F(CredentialsTest, NumericGroupNeedsNoDatabase)
 {
-        ASSERT_EQ(credentials_lookup(own().c_str(), "4294967294", &credentials, &error), 0) << error.message;
+        ASSERT_EQ(credentials_lookup(nullptr, own().c_str(), "4294967294", &credentials, &error), 0)
+                        << error.message;
         EXPECT_EQ(credentials.gid, 4294967294U);
         EXPECT_EQ(credentials.uid, geteuid());
 }
@@ -59,7 +61,7 @@ TEST_F(CredentialsTest, DatabaseThatCannotBeRead)
         ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
         none.rlim_max = before.rlim_max;
         ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-        int r = credentials_lookup("daemon", nullptr, &credentials, &error);
+        int r = credentials_lookup(nullptr, "daemon", nullptr, &credentials, &error);
         ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 
         ASSERT_LT(r, 0);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "container-config.h"
+#include "container.h"
+#include "fd-util.h"
+#include "protocol.h"
+#include "state-file.h"
+
+#define PROCESS_FILE "process.json"
+
+static char *directory_of(uint64_t id)
+{
+        return g_strdup_printf("exec-%016" PRIx64, id);
+}
+
+static int open_directory(const Task *task, uint64_t id)
+{
+        g_autofree char *name = directory_of(id);
+        g_autofree char *path = g_build_filename(CONTAINER_DIRECTORY, name, NULL);
+
+        return openat(task->state_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int make_directory(const Task *task, uint64_t id, int *ret)
+{
+        g_autofree char *name = directory_of(id);
+        _cleanup_close_ int fd = -1;
+
+        fd = openat(task->state_fd, CONTAINER_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+
+        return open_or_make_dir_at(fd, name, 0700, ret);
+}
+
+static GString *make_block(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio)
+{
+        g_autofree char *name = directory_of(id);
+        g_autofree char *directory = container_path(task, name);
+        g_autofree char *log = g_build_filename(directory, CONTAINER_LOG, NULL);
+        g_autofree char *pid = g_build_filename(directory, CONTAINER_PID, NULL);
+        g_autofree char *process = g_build_filename(directory, PROCESS_FILE, NULL);
+        g_autoptr(GPtrArray) arguments = container_arguments(task, log);
+        const char *const command[] = { "exec", "--detach", "--process", process, "--pid-file", pid };
+        GString *block;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(command); i++)
+                g_ptr_array_add(arguments, g_strdup(command[i]));
+        /* by a short path: there is little room for one in the address of a socket */
+        if (stdio->terminal)
+                g_ptr_array_add(arguments,
+                                g_strdup_printf("--console-socket=/proc/self/fd/%d/" CONSOLE_SOCKET,
+                                                SUPERVISOR_STATE_FD));
+        block = container_block(task, program->credentials, arguments, CONTAINER_PID);
+        launch_block_add(block, LAUNCH_TERMINAL, "%d", stdio->terminal);
+        return block;
+}
+
+int container_session_create(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio,
+                GString **ret_block)
+{
+        g_autoptr(JsonObject) process = container_process(task, program, stdio);
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = make_directory(task, id, &fd);
+        if (r < 0)
+                return r;
+        r = container_write(fd, PROCESS_FILE, process);
+        if (r < 0) {
+                container_session_remove(task, id);
+                return r;
+        }
+
+        *ret_block = make_block(task, id, program, stdio);
+        return 0;
+}
+
+void container_session_exec(const Task *task, uint64_t id, int cgroup_fd, const ExecStdio *stdio,
+                int launch_fd, int report_fd)
+{
+        g_autofree char *program = g_strdup_printf("/proc/self/fd/%d", task->manager->supervisor_fd);
+        char name[] = "nomad-supervisor", argument[] = SESSION_ARGUMENT;
+        char *argv[] = { name, argument, NULL }, *environment[] = { NULL };
+        int fds[] = { stdio->fds[0], stdio->fds[1], stdio->fds[2], launch_fd, cgroup_fd, report_fd,
+                open_directory(task, id) };
+        sigset_t all;
+
+        for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+                fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
+        for (int i = 0; i < (int) G_N_ELEMENTS(fds); i++)
+                (void) dup2(fds[i], i);
+        (void) sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, NULL);
+        (void) execve(program, argv, environment);
+        _exit(EXIT_FAILURE);
+}
+
+void container_session_remove(const Task *task, uint64_t id)
+{
+        g_autofree char *name = directory_of(id);
+        _cleanup_close_ int fd = -1;
+
+        if (!task_is_container(task))
+                return;
+
+        fd = openat(task->state_fd, CONTAINER_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0)
+                (void) remove_tree_at(fd, name);
+}
+
+char *container_session_failure(const Task *task, uint64_t id)
+{
+        _cleanup_close_ int fd = open_directory(task, id);
+
+        return container_read_failure(task, fd);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launch.h"
+#include "protocol.h"
+#include "runtime.h"
+#include "stdio-util.h"
+
+typedef union FdMessage {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+} FdMessage;
+
+/* FD may be -1. */
+static void send_report(const ChildReport *report, int fd)
+{
+        FdMessage control = { 0 };
+        struct iovec iov = { .iov_base = (void *) report, .iov_len = sizeof *report };
+        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+        if (fd >= 0) {
+                struct cmsghdr *header = &control.header;
+
+                message.msg_control = &control;
+                message.msg_controllen = sizeof control.space;
+                header->cmsg_level = SOL_SOCKET;
+                header->cmsg_type = SCM_RIGHTS;
+                header->cmsg_len = CMSG_LEN(sizeof(int));
+                (void) memcpy(CMSG_DATA(header), &fd, sizeof fd);
+        }
+        (void) sendmsg(SESSION_REPORT_FD, &message, MSG_NOSIGNAL);
+}
+
+static int report_failure(const char *stage, int error)
+{
+        ChildReport report = { .error = error };
+
+        (void) snprintf(report.stage, sizeof report.stage, "%s", stage);
+        send_report(&report, -1);
+        return EXIT_FAILURE;
+}
+
+static int listen_for_console(void)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd;
+
+        (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" CONSOLE_SOCKET,
+                        SUPERVISOR_STATE_FD);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (bind(fd, (struct sockaddr *) &address, sizeof address) < 0 || listen(fd, 1) < 0) {
+                int r = -errno;
+
+                (void) close(fd);
+                return r;
+        }
+
+        return fd;
+}
+
+/* The runtime has ended, so that what it has sent is there. */
+static int receive_console(int listen_fd)
+{
+        char name[4096];
+        FdMessage control = { 0 };
+        struct iovec iov = { .iov_base = name, .iov_len = sizeof name };
+        struct msghdr message = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof control.space,
+        };
+        struct cmsghdr *header;
+        int fd, terminal = -1;
+
+        fd = accept(listen_fd, NULL, NULL);
+        if (fd < 0)
+                return -errno;
+        if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0) {
+                header = CMSG_FIRSTHDR(&message);
+                if (header && header->cmsg_type == SCM_RIGHTS)
+                        (void) memcpy(&terminal, CMSG_DATA(header), sizeof terminal);
+        }
+        (void) close(fd);
+        return terminal < 0 ? -EBADMSG : terminal;
+}
+
+/* A runtime may have put it into the container's own cgroup: it belongs to the one that this session is in. */
+static void move_to_cgroup(pid_t pid)
+{
+        char text[16];
+        int fd, n;
+
+        fd = openat(SESSION_CGROUP_FD, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        n = snprintf(text, sizeof text, "%d", (int) pid);
+        (void) !write(fd, text, (size_t) n);
+        (void) close(fd);
+}
+
+static int end_as(const siginfo_t *status)
+{
+        const struct rlimit no_core = { 0 };
+        sigset_t mask;
+
+        if (status->si_code == CLD_EXITED)
+                return status->si_status;
+
+        (void) setrlimit(RLIMIT_CORE, &no_core);
+        (void) signal(status->si_status, SIG_DFL);
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, status->si_status);
+        (void) sigprocmask(SIG_UNBLOCK, &mask, NULL);
+        (void) kill(getpid(), status->si_status);
+        return 128 + status->si_status;
+}
+
+static int wait_for(pid_t pid)
+{
+        siginfo_t status = { 0 };
+
+        while (waitid(P_ALL, 0, &status, WEXITED) >= 0)
+                if (status.si_pid == pid)
+                        return end_as(&status);
+
+        return EXIT_FAILURE;
+}
+
+static int start_and_wait(const Launch *launch)
+{
+        ChildReport report = { 0 };
+        int listen_fd = -1, terminal = -1, r;
+        pid_t pid;
+
+        if (launch->terminal) {
+                listen_fd = listen_for_console();
+                if (listen_fd < 0)
+                        return report_failure(STAGE_STDIO, -listen_fd);
+        }
+        r = runtime_run(launch, -1, SUPERVISOR_STATE_FD, &pid, &report);
+        if (r >= 0 && launch->terminal) {
+                terminal = receive_console(listen_fd);
+                if (terminal < 0)
+                        return report_failure(STAGE_STDIO, -terminal);
+        }
+        if (r >= 0) {
+                move_to_cgroup(pid);
+                report.pid = pid;
+        }
+        send_report(&report, terminal);
+        if (r < 0)
+                return EXIT_FAILURE;
+
+        /* the process has the only ends of the streams that matter */
+        if (terminal >= 0)
+                (void) close(terminal);
+        (void) stdio_release();
+        for (int fd = SESSION_CGROUP_FD; fd <= SUPERVISOR_STATE_FD; fd++)
+                (void) close(fd);
+        return wait_for(pid);
+}
+
+int session_run(void)
+{
+        Launch launch = { 0 };
+        sigset_t all;
+        int r;
+
+        /* what is sent to all of the task is not for us */
+        (void) sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, NULL);
+        (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
+        (void) prctl(PR_SET_NAME, "nomad-session");
+
+        r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
+        if (r < 0)
+                return report_failure(STAGE_RUNTIME, -r);
+        (void) close(SUPERVISOR_LAUNCH_FD);
+        r = start_and_wait(&launch);
+        launch_clear(&launch);
+        return r;
+}
