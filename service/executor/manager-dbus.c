@@ -12,6 +12,7 @@
 
 /* Optional abilities of this build, for clients that meet several versions. Only ever added to. */
 static const char *const features[] = {
+        "container",
         "exec",
         "freeze",
         "log-files",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <poll.h>
+#include <sstream>
 
 using Clock = std::chrono::steady_clock;
 
@@ -219,6 +220,54 @@ Spec &Spec::set_limit(const std::string &key, const std::string &name, uint64_t 
 {
         return add(key, "a{s(tt)}", [=](sd_bus_message *m) {
                 return sd_bus_message_append(m, "a{s(tt)}", 1, name.c_str(), soft, hard);
+        });
+}
+
+using Binding = std::array<std::string, 3>;
+
+static int append_mount(sd_bus_message *m, const Binding &mount)
+{
+        std::vector<const char *> options;
+        std::vector<std::string> owned;
+        std::stringstream stream(mount[2]);
+        int r;
+
+        for (std::string option; std::getline(stream, option, ',');)
+                owned.push_back(option);
+        for (const auto &option : owned)
+                options.push_back(option.c_str());
+        options.push_back(nullptr);
+
+        r = sd_bus_message_open_container(m, 'r', "ssas");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", mount[0].c_str(), mount[1].c_str());
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, const_cast<char **>(options.data()));
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+Spec &Spec::set_mounts(const std::vector<Binding> &mounts)
+{
+        return add("Mounts", "a(ssas)", [=](sd_bus_message *m) {
+                int r = sd_bus_message_open_container(m, 'a', "(ssas)");
+
+                for (const auto &mount : mounts)
+                        if (r >= 0)
+                                r = append_mount(m, mount);
+                return r < 0 ? r : sd_bus_message_close_container(m);
+        });
+}
+
+Spec &Spec::set_devices(const std::vector<Binding> &devices)
+{
+        return add("Devices", "a(sss)", [=](sd_bus_message *m) {
+                int r = sd_bus_message_open_container(m, 'a', "(sss)");
+
+                for (const auto &device : devices)
+                        if (r >= 0)
+                                r = sd_bus_message_append(m, "(sss)", device[0].c_str(), device[1].c_str(),
+                                                device[2].c_str());
+                return r < 0 ? r : sd_bus_message_close_container(m);
         });
 }
 

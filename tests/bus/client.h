@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -58,6 +59,10 @@ class Spec
         Spec &set_fd(const std::string &key, int fd);
         Spec &set_limit(const std::string &key, const std::string &name, uint64_t soft, uint64_t hard);
         Spec &set_limits(const std::string &key, const std::vector<std::string> &names, uint64_t value);
+
+        /* Mounts, whose last strings are lists with commas, or Devices. */
+        Spec &set_mounts(const std::vector<std::array<std::string, 3>> &mounts);
+        Spec &set_devices(const std::vector<std::array<std::string, 3>> &devices);
 
         void append_to(sd_bus_message *m) const;
 
