@@ -177,6 +177,37 @@ TEST_F(Engine, TLS)
         expect_all(1000);
 }
 
+/* Its time is that of the 500th line. */
+TEST_F(Engine, Since)
+{
+        const std::string before = written(500, false), before_err = written(500, true);
+
+        start_engine("normal", 0, 1000);
+        must_follow("fake", fake().set("Since", UINT64_C(1700000000000100)));
+        EXPECT_EQ(result_of("fake"), "exited");
+        EXPECT_TRUE(same_text(contents_of("fake"), written(1000, false).substr(before.size())));
+        EXPECT_TRUE(same_text(contents_of("fake", "stderr"), written(1000, true).substr(before_err.size())));
+}
+
+/* CONTAINER_STOP_WAITERS_MAX */
+TEST_F(Engine, AtMost64WaitForTheEnd)
+{
+        std::vector<std::shared_ptr<Pending>> calls;
+
+        start_engine("hang", 1000, 1000);
+        must_follow("fake", fake());
+        for (int i = 0; i < 65; i++)
+                calls.push_back(client.call_later(DOCKERLOG_NAME, DOCKERLOG_PATH, DOCKERLOG_MANAGER, "Stop",
+                                [](sd_bus_message *m) {
+                                        EXPECT_GE(sd_bus_message_append(m, "s", "fake"), 0);
+                                }));
+        for (const auto &call : calls) {
+                ASSERT_TRUE(client.await(call));
+                EXPECT_EQ(call->reply().error,
+                                call == calls.back() ? "org.nomad.Executor.Error.LimitExceeded" : "");
+        }
+}
+
 TEST_F(Engine, BadConfigs)
 {
         const std::string invalid = "org.nomad.Executor.Error.InvalidSpec";

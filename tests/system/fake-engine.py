@@ -100,12 +100,6 @@ class Handler(socketserver.StreamRequestHandler):
         if engine.goes_wrong("garbage"):
             keep = random.randrange(len(frames))
             self.chunk(b"".join(frames[:keep]) + b"\x01garbage, and more of it" * 1000)
-        elif engine.goes_wrong("announced"):
-            self.chunk(frame(1, stamp(engine.entries[0][1]), 0xFFFFFFFF))
-            for _ in range(HUGE // 65536):
-                self.chunk(b"x" * 65536)
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
         elif engine.goes_wrong("huge"):
             self.chunk(frame(1, stamp(entries[0][1]), 0xFFFFFFF0))
             for _ in range(HUGE // 65536):
