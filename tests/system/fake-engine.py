@@ -89,6 +89,9 @@ class Handler(socketserver.StreamRequestHandler):
 
     def send_log(self, engine, query):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if engine.goes_wrong("silent"):
+            engine.exited = True
+            time.sleep(1000)
         since = to_nsec(query["since"])
         entries = [entry for entry in engine.entries if entry[1] >= since]
         frames = [frame(stream, stamp(nsec) + text) for stream, nsec, text in entries]
