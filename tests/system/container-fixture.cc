@@ -194,16 +194,19 @@ std::string numbered_bursts(unsigned bursts, unsigned lines, const std::string &
                         std::to_string(lines - 1) + ")); i=$((i + 1)); sleep " + pause + "; done";
 }
 
+/* Should the test die it goes on for a few minutes only. */
+#define BURSTS_MAX 3000U
+
 std::string numbered_until_told(unsigned lines, const std::string &pause)
 {
-        const std::string n = std::to_string(lines);
+        const std::string n = std::to_string(lines), end = std::to_string(lines * BURSTS_MAX);
 
         /* "wait" returns at a signal, too */
         return "trap ': >/stop' TERM; "
-               "count() { i=0; until [ -e /stop ]; do seq $i $((i + " +
-                        n + " - 1)); i=$((i + " + n + ")); sleep " + pause +
+               "count() { i=0; until [ -e /stop ] || [ $i -ge " +
+                        end + " ]; do seq $i $((i + " + n + " - 1)); i=$((i + " + n + ")); sleep " + pause +
                         "; done; echo \"$i lines\"; }; "
-                        "count & count >&2 & until [ -e /stop ]; do wait; done; wait";
+                        "count & count >&2 & wait; wait; wait";
 }
 
 testing::AssertionResult is_numbered_to_its_end(const std::string &text)
