@@ -468,24 +468,21 @@ TEST_F(Docker, CommandLine)
 #define LARGE_LINES 1048576
 #endif
 
-/* Lines of 1 KiB, a GiB of them, compared by their sum. Most of the time is the engine's, with its usual logging driver most of
- * four times as much. */
+/* Lines of 1 KiB, a GiB of them, with the faster of the engine's own logging drivers: most of the time is the engine's. What they are to
+ * be is had from the same script outside. */
 TEST_F(Docker, LargeOutput)
 {
-        const char *wanted = getenv("NOMAD_TEST_LINES");
-        const std::string lines = wanted ? wanted : std::to_string(LARGE_LINES);
-        const std::string container = start_container(
-                        "yes $(printf %01017d 0) | head -n " + lines + " | cat -n",
+        const uint64_t lines = LARGE_LINES;
+        const std::string script =
+                        "yes $(printf %01017d 0) | head -n " + std::to_string(lines) + " | cat -n";
+        const std::string container = start_container(script,
                         { "--log-driver=local", "--log-opt=max-size=2g", "--log-opt=max-file=1",
                                         "--log-opt=compress=false" });
-        const std::string same = "awk 'BEGIN { zeros = sprintf(\"%01017d\", 0); "
-                                 "for (i = 1; i <= " +
-                        lines + "; i++) printf \"%6d\\t%s\\n\", i, zeros }'";
 
         must_follow("large", of(container));
         EXPECT_EQ(result_of("large", std::chrono::seconds(300)), "exited");
-        EXPECT_GE(container_count("large", "StdoutBytes"), std::stoull(lines) << 10);
-        EXPECT_EQ(run({ "sh", "-c", "cat /var/log/nomad/large/large.stdout.* | sha256sum" }).text,
-                        run({ "sh", "-c", same + " | sha256sum" }).text);
+        EXPECT_GE(container_count("large", "StdoutBytes"), lines << 10);
+        EXPECT_EQ(run({ "bash", "-c", "cmp <(" + script + ") <(cat /var/log/nomad/large/large.stdout.*)" }),
+                        (Output{ 0, "" }));
         std::cout << "peak memory " << memory_peak() << " KiB" << std::endl;
 }
