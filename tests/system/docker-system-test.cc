@@ -480,7 +480,8 @@ TEST_F(Docker, LargeOutput)
         must_follow("large", of(container));
         EXPECT_EQ(result_of("large", std::chrono::seconds(300)), "exited");
         EXPECT_GE(container_count("large", "StdoutBytes"), lines << 10);
-        EXPECT_EQ(run({ "bash", "-c", "cmp <(" + script + ") <(cat /var/log/nomad/large/large.stdout.*)" }),
-                        (Output{ 0, "" }));
+        const Output difference = run({ "bash", "-c",
+                        "cmp <(" + script + ") <(cat /var/log/nomad/large/large.stdout.*)" });
+        EXPECT_EQ(difference.status, 0) << difference;
         std::cout << "peak memory " << memory_peak() << " KiB" << std::endl;
 }
