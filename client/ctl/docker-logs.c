@@ -2,6 +2,7 @@
 #include <systemd/sd-bus.h>
 
 #include "ctl.h"
+#include "format.h"
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus, sd_bus_flush_close_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_bus_message, sd_bus_message_unref)
@@ -16,7 +17,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(sd_bus_error, sd_bus_error_free)
 
 typedef struct Options {
         gboolean stop, release, tty;
-        char *id, *endpoint, *certificate, *key, *ca, *directory, *name;
+        char *id, *endpoint, *certificate, *key, *ca, *since, *directory, *name;
+        uint64_t since_usec; /* since 1970; 0: not given */
         char **targets;
         gint64 max_files, max_file_size; /* -1: not given */
 } Options;
@@ -28,11 +30,23 @@ static void options_clear(Options *options)
         g_free(options->certificate);
         g_free(options->key);
         g_free(options->ca);
+        g_free(options->since);
         g_free(options->directory);
         g_free(options->name);
         g_strfreev(options->targets);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static bool parse_since(const char *text, uint64_t *ret_usec)
+{
+        uint64_t now = (uint64_t) g_get_real_time(), ago;
+
+        if (!parse_seconds(text, &ago))
+                return false;
+
+        *ret_usec = ago < now ? now - ago : 0;
+        return true;
+}
 
 static bool parse(Ctl *ctl, Options *o, int *argc, char ***argv)
 {
@@ -48,6 +62,8 @@ static bool parse(Ctl *ctl, Options *o, int *argc, char ***argv)
                 { "tls-key", 0, 0, G_OPTION_ARG_FILENAME, &o->key, "Its private key", "FILE" },
                 { "tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &o->ca, "What the engine's is to be signed by",
                                 "FILE" },
+                { "since", 0, 0, G_OPTION_ARG_STRING, &o->since, "Leave out what is older than so long",
+                                "TIME" },
                 { "target", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->targets,
                                 "Where to, 'files' or 'journal'; again for both (both)", "TARGET" },
                 { "directory", 0, 0, G_OPTION_ARG_FILENAME, &o->directory,
@@ -66,6 +82,10 @@ static bool parse(Ctl *ctl, Options *o, int *argc, char ***argv)
 
         if (!ctl_parse(ctl, entries, false, 1, 1, argc, argv))
                 return false;
+        if (o->since && !parse_since(o->since, &o->since_usec)) {
+                (void) ctl_fail_text(ctl, 0, "--since must be a time such as '10s' or '2h'");
+                return false;
+        }
         if (o->max_files < -1 || o->max_files > G_MAXUINT32 || o->max_file_size < -1) {
                 (void) ctl_fail_text(ctl, 0, "--max-files and --max-file-size must be positive numbers");
                 return false;
@@ -119,6 +139,8 @@ static int append_config(sd_bus_message *m, const Options *o, const char *contai
                 r = append_targets(m, o->targets);
         if (r >= 0 && o->tty)
                 r = sd_bus_message_append(m, "{sv}", "Tty", "b", true);
+        if (r >= 0 && o->since)
+                r = sd_bus_message_append(m, "{sv}", "Since", "t", o->since_usec);
         if (r >= 0 && o->max_files >= 0)
                 r = sd_bus_message_append(m, "{sv}", "LogMaxFiles", "u", (uint32_t) o->max_files);
         if (r >= 0 && o->max_file_size >= 0)

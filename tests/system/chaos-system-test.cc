@@ -18,7 +18,9 @@ static std::string setting(const char *name, const std::string &otherwise)
 TEST_F(SystemTest, ChaosEndsWithEveryResultTrueAndNothingLeft)
 {
         std::string seed = setting("NOMAD_TEST_SEED", std::to_string(time(nullptr)));
-        Output output = run({ "python3", CHAOS_PY, seed, setting("NOMAD_TEST_SECONDS", "20") });
+        std::string seconds = setting("NOMAD_TEST_SECONDS", "20");
+        Output output = run({ "python3", CHAOS_PY, seed, seconds },
+                        RUN_LIMIT + std::chrono::seconds(std::stoul(seconds)));
 
         std::cout << output.text;
         EXPECT_EQ(output.status, 0) << output;

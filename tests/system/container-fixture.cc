@@ -3,8 +3,23 @@
 
 #include <csignal>
 #include <fstream>
+#include <iostream>
 #include <stdexcept>
 #include <unistd.h>
+
+/* What a test program leaves that was killed for hanging is no reason for the next one to fail. */
+void ContainerLogTest::SetUpTestSuite()
+{
+        std::set<std::string> names = list_directory("/run/nomad-dockerlog");
+
+        names.erase("positions");
+        if (names.empty())
+                return;
+        std::cout << "forgets what an earlier program has left: " << testing::PrintToString(names)
+                  << std::endl;
+        ASSERT_EQ(run({ "systemctl", "stop", DOCKERLOG_UNIT, LOGMON_UNIT }).status, 0);
+        ASSERT_EQ(run({ "sh", "-c", "rm -rf /run/nomad-dockerlog/* /run/nomad-logmon/*" }).status, 0);
+}
 
 void ContainerLogTest::TearDown()
 {
@@ -66,6 +81,16 @@ bool ContainerLogTest::await_state(const std::string &id, const std::string &sta
         return eventually([&] { return container_property(id, "State") == state; });
 }
 
+bool ContainerLogTest::await_reconnect(const std::string &id, unsigned n)
+{
+        return eventually(
+                        [&] {
+                                return container_property(id, "State") == "following" &&
+                                                container_count(id, "Reconnects") >= n;
+                        },
+                        std::chrono::seconds(60));
+}
+
 std::string ContainerLogTest::result_of(const std::string &id, std::chrono::seconds limit)
 {
         EXPECT_TRUE(eventually([&] { return container_property(id, "State") == "ended"; }, limit))
@@ -93,7 +118,13 @@ void ContainerLogTest::kill_dockerlog()
         (void) dockerlog_pid(pid);
 }
 
-void ContainerLogTest::kill_often(unsigned n, unsigned max_msec, bool also_logmon)
+void ContainerLogTest::kill_logmon_too(unsigned i)
+{
+        if (i % 3 == 0)
+                kill_logmon();
+}
+
+void ContainerLogTest::kill_often(unsigned n, unsigned max_msec, const std::function<void(unsigned)> &also)
 {
         std::mt19937 random = seeded_random();
         std::uniform_int_distribution<useconds_t> usec(0, max_msec * 1000);
@@ -103,8 +134,8 @@ void ContainerLogTest::kill_often(unsigned n, unsigned max_msec, bool also_logmo
                 pid = dockerlog_pid(pid);
                 (void) usleep(usec(random));
                 ASSERT_EQ(kill(pid, SIGKILL), 0) << "it has ended by itself";
-                if (also_logmon && i % 3 == 0)
-                        kill_logmon();
+                if (also)
+                        also(i);
         }
         (void) dockerlog_pid(pid);
 }
@@ -161,6 +192,33 @@ std::string numbered_bursts(unsigned bursts, unsigned lines, const std::string &
         return "i=0; while [ $i -lt " + std::to_string(bursts) + " ]; do seq $((i * " +
                         std::to_string(lines) + ")) $((i * " + std::to_string(lines) + " + " +
                         std::to_string(lines - 1) + ")); i=$((i + 1)); sleep " + pause + "; done";
+}
+
+/* Should the test die it goes on for a few minutes only. */
+#define BURSTS_MAX 3000U
+
+std::string numbered_until_told(unsigned lines, const std::string &pause)
+{
+        const std::string n = std::to_string(lines), end = std::to_string(lines * BURSTS_MAX);
+
+        /* "wait" returns at a signal, too */
+        return "trap ': >/stop' TERM; "
+               "count() { i=0; until [ -e /stop ] || [ $i -ge " +
+                        end + " ]; do seq $i $((i + " + n + " - 1)); i=$((i + " + n + ")); sleep " + pause +
+                        "; done; echo \"$i lines\"; }; "
+                        "count & count >&2 & wait; wait; wait";
+}
+
+testing::AssertionResult is_numbered_to_its_end(const std::string &text)
+{
+        const size_t end = text.rfind('\n', text.size() < 2 ? 0 : text.size() - 2);
+        const std::string last = end == std::string::npos ? text : text.substr(end + 1);
+        char *rest = nullptr;
+        const unsigned long lines = std::strtoul(last.c_str(), &rest, 10);
+
+        if (lines == 0 || std::string(rest) != " lines\n")
+                return testing::AssertionFailure() << "its last line is " << testing::PrintToString(last);
+        return same_text(text, numbered(0, lines) + last);
 }
 
 std::string numbered(unsigned long from, unsigned long to)

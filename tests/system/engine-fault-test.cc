@@ -16,6 +16,7 @@ class EngineCrash : public Engine, public testing::WithParamInterface<int>
       protected:
         static void SetUpTestSuite()
         {
+                Engine::SetUpTestSuite();
                 /* it has to take the file away that tells it to die */
                 ASSERT_EQ(run({ "sh", "-ec",
                                               "mkdir -p /run/systemd/system/" DOCKERLOG_UNIT

@@ -78,6 +78,8 @@ TEST_F(Engine, HugeFrame)
         EXPECT_LT(memory_peak(), MEMORY_KIB + memory_now());
 }
 
+/* These wait for time-outs of the service, so that they are in one of the two builds only. */
+#ifdef __SANITIZE_ADDRESS__
 /* 30 s, then it is tried again. */
 TEST_F(Engine, HangsAndComesBack)
 {
@@ -88,12 +90,34 @@ TEST_F(Engine, HangsAndComesBack)
                         << container_property("fake", "LastError");
 }
 
+/* A minute, then it is asked whether the container still runs. */
+TEST_F(Engine, StreamThatHangs)
+{
+        start_engine("silent", 1, 1000);
+        must_follow("fake", fake());
+        EXPECT_TRUE(await_state("fake", "following"));
+        EXPECT_EQ(result_of("fake", std::chrono::seconds(90)), "exited");
+        expect_all(1000);
+}
+#endif
+
+/* It is given 10 s, and not more than CONTAINER_STOP_WAITERS_MAX callers may wait for that. */
 TEST_F(Engine, StopOfOneThatHangs)
 {
+        std::vector<std::shared_ptr<Pending>> calls;
+
         start_engine("hang", 1000, 1000);
         must_follow("fake", fake());
-        Reply reply = dockerlog("Stop", "fake");
-        EXPECT_TRUE(reply.ok()) << reply;
+        for (int i = 0; i < 65; i++)
+                calls.push_back(client.call_later(DOCKERLOG_NAME, DOCKERLOG_PATH, DOCKERLOG_MANAGER, "Stop",
+                                [](sd_bus_message *m) {
+                                        EXPECT_GE(sd_bus_message_append(m, "s", "fake"), 0);
+                                }));
+        for (const auto &call : calls) {
+                ASSERT_TRUE(client.await(call));
+                EXPECT_EQ(call->reply().error,
+                                call == calls.back() ? "org.nomad.Executor.Error.LimitExceeded" : "");
+        }
         EXPECT_EQ(container_property("fake", "Result"), "stopped");
         EXPECT_NE(container_property("fake", "LastError"), "");
 }
@@ -175,6 +199,18 @@ TEST_F(Engine, TLS)
 
         must_follow("fake", Spec(keys).set("TLSCA", scratch + "/ca.pem"));
         expect_all(1000);
+}
+
+/* Its time is that of the 500th line. */
+TEST_F(Engine, Since)
+{
+        const std::string before = written(500, false), before_err = written(500, true);
+
+        start_engine("normal", 0, 1000);
+        must_follow("fake", fake().set("Since", UINT64_C(1700000000000100)));
+        EXPECT_EQ(result_of("fake"), "exited");
+        EXPECT_TRUE(same_text(contents_of("fake"), written(1000, false).substr(before.size())));
+        EXPECT_TRUE(same_text(contents_of("fake", "stderr"), written(1000, true).substr(before_err.size())));
 }
 
 TEST_F(Engine, BadConfigs)

@@ -89,6 +89,9 @@ class Handler(socketserver.StreamRequestHandler):
 
     def send_log(self, engine, query):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if engine.goes_wrong("silent"):
+            engine.exited = True
+            time.sleep(1000)
         since = to_nsec(query["since"])
         entries = [entry for entry in engine.entries if entry[1] >= since]
         frames = [frame(stream, stamp(nsec) + text) for stream, nsec, text in entries]
@@ -100,12 +103,6 @@ class Handler(socketserver.StreamRequestHandler):
         if engine.goes_wrong("garbage"):
             keep = random.randrange(len(frames))
             self.chunk(b"".join(frames[:keep]) + b"\x01garbage, and more of it" * 1000)
-        elif engine.goes_wrong("announced"):
-            self.chunk(frame(1, stamp(engine.entries[0][1]), 0xFFFFFFFF))
-            for _ in range(HUGE // 65536):
-                self.chunk(b"x" * 65536)
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
         elif engine.goes_wrong("huge"):
             self.chunk(frame(1, stamp(entries[0][1]), 0xFFFFFFF0))
             for _ in range(HUGE // 65536):

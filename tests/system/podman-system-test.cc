@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fstream>
-#include <unistd.h>
+#include <stdexcept>
 
 #include "container-fixture.h"
 
@@ -11,12 +11,14 @@ class Podman : public ContainerLogTest, public testing::WithParamInterface<const
       protected:
         static void SetUpTestSuite()
         {
+                ContainerLogTest::SetUpTestSuite();
                 ASSERT_EQ(run({ "mkdir", "-p", "/etc/containers" }).status, 0);
                 std::ofstream("/etc/containers/storage.conf")
                                 << "[storage]\ndriver = \"vfs\"\nrunroot = \"/run/containers/storage\"\n"
                                    "graphroot = \"/var/lib/containers/storage\"\n";
                 ASSERT_EQ(run({ "podman", "import", "--quiet", image_archive(), "test" }).status, 0);
                 ASSERT_EQ(run({ "systemctl", "start", "podman.socket" }).status, 0);
+                remove({ "--all" });
         }
 
         static void TearDownTestSuite()
@@ -27,10 +29,18 @@ class Podman : public ContainerLogTest, public testing::WithParamInterface<const
         void TearDown() override
         {
                 ContainerLogTest::TearDown();
-                for (const auto &container : containers)
-                        EXPECT_EQ(run({ "podman", "--runtime=runc", "rm", "--force", "--time=0", container })
-                                                        .status,
-                                        0);
+                remove({ containers.begin(), containers.end() });
+        }
+
+        static void remove(const std::vector<std::string> &which)
+        {
+                std::vector<std::string> argv = { "podman", "--runtime=runc", "rm", "--force", "--time=0" };
+
+                argv.insert(argv.end(), which.begin(), which.end());
+                if (!which.empty()) {
+                        const Output output = run(argv);
+                        EXPECT_EQ(output.status, 0) << output;
+                }
         }
 
         /* Without limits, for which a container of a container has neither the right nor the controllers. */
@@ -43,11 +53,20 @@ class Podman : public ContainerLogTest, public testing::WithParamInterface<const
                 argv.insert(argv.end(), options.begin(), options.end());
                 argv.insert(argv.end(), { "test", "/bin/sh", "-c", script });
                 const Output output = run(argv);
-                EXPECT_EQ(output.status, 0) << output;
-                const std::vector<std::string> lines = lines_of(output.text);
-                std::string id = lines.empty() ? "" : lines.back();
+                if (output.status != 0)
+                        throw std::runtime_error(output.text);
+                const std::string id = lines_of(output.text).back();
                 containers.insert(id);
                 return id;
+        }
+
+        /* The end of numbered_until_told(). */
+        static void tell(const std::string &container)
+        {
+                const Output output =
+                                run({ "podman", "--runtime=runc", "kill", "--signal=TERM", container });
+
+                EXPECT_EQ(output.status, 0) << output;
         }
 
         static Spec of(const std::string &container)
@@ -89,31 +108,32 @@ TEST_P(Podman, Terminal)
 
 TEST_P(Podman, NoLineIsLostOrDoubledBySIGKILL)
 {
-        const unsigned bursts = 60, lines = 100;
-        const std::string script = numbered_bursts(bursts, lines, "0.1");
-        const std::string container = start_container("(" + script + ") & (" + script + ") >&2; wait");
+        const std::string container = start_container(numbered_until_told(100, "0.1"));
 
         must_follow("fire", of(container));
-        kill_often(12, 500, true);
+        kill_often(12, 500, [&](unsigned i) { kill_logmon_too(i); });
+        tell(container);
         EXPECT_EQ(result_of("fire"), "exited");
         EXPECT_GT(container_count("fire", "Reconnects"), 3U);
-        EXPECT_EQ(contents_of("fire"), numbered(0, bursts * lines));
-        EXPECT_EQ(contents_of("fire", "stderr"), numbered(0, bursts * lines));
+        EXPECT_TRUE(is_numbered_to_its_end(contents_of("fire")));
+        EXPECT_TRUE(is_numbered_to_its_end(contents_of("fire", "stderr")));
 }
 
 TEST_P(Podman, ServiceIsRestarted)
 {
-        const unsigned bursts = 60, lines = 100;
-        const std::string container = start_container(numbered_bursts(bursts, lines, "0.1"));
+        const std::string container = start_container(numbered_until_told(100, "0.1"));
 
         must_follow("restart", of(container));
-        for (int i = 0; i < 3; i++) {
-                (void) usleep(1000000);
+        for (unsigned i = 0; i < 3; i++) {
+                ASSERT_TRUE(await_reconnect("restart", i));
                 EXPECT_EQ(run({ "systemctl", "kill", "--signal=KILL", "podman.service" }).status, 0);
                 EXPECT_EQ(run({ "systemctl", "reset-failed", "podman.service" }).status, 0);
         }
+        ASSERT_TRUE(await_reconnect("restart", 3));
+        tell(container);
         EXPECT_EQ(result_of("restart"), "exited");
-        EXPECT_EQ(contents_of("restart"), numbered(0, bursts * lines));
+        EXPECT_TRUE(is_numbered_to_its_end(contents_of("restart")));
+        EXPECT_TRUE(is_numbered_to_its_end(contents_of("restart", "stderr")));
 }
 
 TEST_P(Podman, ContainerThatIsNotThere)

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -21,22 +22,60 @@ std::ostream &operator<<(std::ostream &stream, const Output &output)
         return stream << "status " << output.status << ", output:\n" << output.text;
 }
 
-static std::string read_to_end(int fd)
+using Clock = std::chrono::steady_clock;
+
+static bool await_readable(int fd, Clock::time_point end)
+{
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+        struct pollfd p = { fd, POLLIN, 0 };
+
+        return poll(&p, 1, (int) std::max<decltype(left)>(left, 0)) == 1;
+}
+
+static bool read_to_end(int fd, Clock::time_point end, std::string *text)
+{
+        char buffer[65536];
+        ssize_t n = 1;
+
+        while (n > 0) {
+                if (!await_readable(fd, end))
+                        return false;
+                n = read(fd, buffer, sizeof buffer);
+                text->append(buffer, (size_t) std::max<ssize_t>(n, 0));
+        }
+        return true;
+}
+
+/* 128 + SIGKILL if it had to be killed, and even if that does not end it. */
+static int reap(pid_t pid, bool has_ended)
+{
+        int pidfd = (int) syscall(SYS_pidfd_open, pid, 0), status = SIGKILL;
+
+        if (!has_ended)
+                (void) kill(pid, SIGKILL);
+        if (await_readable(pidfd, Clock::now() + DEADLINE))
+                (void) waitpid(pid, &status, 0);
+        else
+                ADD_FAILURE() << "process " << pid << " closes its output but does not end";
+        (void) close(pidfd);
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static std::string words(const std::vector<std::string> &argv)
 {
         std::string text;
-        char buffer[65536];
-        ssize_t n;
 
-        while ((n = read(fd, buffer, sizeof buffer)) > 0)
-                text.append(buffer, (size_t) n);
+        for (const auto &argument : argv)
+                text += argument + " ";
         return text;
 }
 
-Output run(const std::vector<std::string> &argv)
+Output run(const std::vector<std::string> &argv, std::chrono::seconds limit)
 {
         std::vector<char *> arguments;
         posix_spawn_file_actions_t actions;
-        int ends[2], status = -1;
+        std::string text;
+        int ends[2];
         pid_t pid;
 
         for (const auto &argument : argv)
@@ -56,10 +95,12 @@ Output run(const std::vector<std::string> &argv)
                 return { 127, argv[0] + " cannot be run" };
         }
 
-        std::string text = read_to_end(ends[0]);
+        const bool has_ended = read_to_end(ends[0], Clock::now() + limit, &text);
         (void) close(ends[0]);
-        (void) waitpid(pid, &status, 0);
-        return { WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), text };
+        if (!has_ended)
+                ADD_FAILURE() << words(argv) << "has not ended after " << limit.count() << " s; it wrote:\n"
+                              << text;
+        return { reap(pid, has_ended), text };
 }
 
 Output run_as_nobody(std::vector<std::string> argv)
@@ -69,6 +110,29 @@ Output run_as_nobody(std::vector<std::string> argv)
 
         with_user.insert(with_user.end(), argv.begin(), argv.end());
         return run(with_user);
+}
+
+static std::string around(const std::string &text, size_t at)
+{
+        const size_t begin = at > 40 ? at - 40 : 0;
+
+        return text.substr(begin, at + 80 - begin);
+}
+
+testing::AssertionResult same_text(const std::string &actual, const std::string &expected)
+{
+        if (actual == expected)
+                return testing::AssertionSuccess();
+
+        const size_t shorter = std::min(actual.size(), expected.size());
+        const size_t at = (size_t) (std::mismatch(actual.begin(), actual.begin() + (long) shorter,
+                                                    expected.begin())
+                                                    .first -
+                        actual.begin());
+        return testing::AssertionFailure()
+                        << actual.size() << " bytes, " << expected.size() << " are expected; at byte " << at
+                        << testing::PrintToString(around(actual, at)) << " instead of "
+                        << testing::PrintToString(around(expected, at));
 }
 
 std::string read_file(const std::string &path)

@@ -19,9 +19,14 @@ struct Output {
 };
 std::ostream &operator<<(std::ostream &stream, const Output &output);
 
-Output run(const std::vector<std::string> &argv);
+/* A program that has not ended by then is killed, and fails the test: one that hangs must not take the ones that follow with it. */
+const std::chrono::seconds RUN_LIMIT(120);
+Output run(const std::vector<std::string> &argv, std::chrono::seconds limit = RUN_LIMIT);
 /* As a user who may do nothing. */
 Output run_as_nobody(std::vector<std::string> argv);
+
+/* For long texts, which EXPECT_EQ compares line by line with each other when they differ: 50000 lines take 30 GB. */
+testing::AssertionResult same_text(const std::string &actual, const std::string &expected);
 
 std::string read_file(const std::string &path);
 std::vector<std::string> lines_of(const std::string &text);

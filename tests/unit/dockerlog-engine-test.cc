@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include "backoff.h"
+#include "bus-error.h"
+#include "cleanup.h"
 #include "endpoint.h"
 #include "inspect.h"
+#include "manager.h"
 #include "sink.h"
 #include "slot.h"
 
@@ -107,6 +110,39 @@ TEST(Inspection, WhatIsNone)
 
                 EXPECT_EQ(inspection_parse(text.data(), text.size(), &inspection), -EBADMSG) << text;
         }
+}
+
+/* all slots but one, without the files that so many logs would need */
+TEST(DockerLogger, AtMostContainersMax)
+{
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        char path[] = "/tmp/dockerlog-test-XXXXXX";
+        g_autoptr(Manager) manager = nullptr;
+        uint32_t last = 0;
+        ContainerLog *log;
+        sd_event *event;
+        sd_bus *bus;
+
+        ASSERT_NE(mkdtemp(path), nullptr);
+        ASSERT_GE(sd_event_new(&event), 0);
+        ASSERT_GE(sd_bus_new(&bus), 0);
+        ASSERT_GE(manager_new(event, bus, open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), &manager), 0);
+        for (uint32_t slot; slot_file_take(manager->slots, &slot) >= 0;)
+                last = slot;
+        ASSERT_EQ(last, CONTAINERS_MAX - 1);
+        slot_file_release(manager->slots, last);
+
+        EXPECT_GE(manager_obtain_log(manager, "last", &log, &error), 0);
+        EXPECT_GE(manager_obtain_log(manager, "last", &log, &error), 0);
+        EXPECT_LT(manager_obtain_log(manager, "one-too-many", &log, &error), 0);
+        EXPECT_STREQ(error.name, BUS_ERROR_LIMIT_EXCEEDED);
+        manager_remove_log(manager, log);
+        EXPECT_GE(manager_obtain_log(manager, "one-too-many", &log, nullptr), 0) << "there is room again";
+
+        EXPECT_EQ(unlink((std::string(path) + "/positions").c_str()), 0);
+        EXPECT_EQ(rmdir(path), 0);
+        sd_bus_unref(bus);
+        sd_event_unref(event);
 }
 
 /* --- the stage, the pipe and the slot: a process that dies at every step --- */
