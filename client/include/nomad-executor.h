@@ -128,7 +128,8 @@ nx_spec *nx_spec_new(const char *command);
 nx_spec *nx_spec_free(nx_spec *spec);
 
 /* A JSON object of keys and values: strings, numbers, arrays of strings, objects of strings. ResourceLimits is an object of [soft, hard].
- * A number may be a string as in nx_spec_assign(). */
+ * Mounts is an array of [source, destination, [option, ...]], Devices one of [path, destination, permissions]. A number may be a string
+ * as in nx_spec_assign(). */
 int nx_spec_new_from_json(const char *json, nx_spec **ret, nx_error **ret_error);
 int nx_spec_to_json(const nx_spec *spec, char **ret); /* without descriptors */
 
@@ -144,9 +145,10 @@ int nx_spec_set_entry(
                 nx_spec *spec, const char *key, const char *name, const char *value, nx_error **ret_error);
 
 /* "KEY=VALUE" as people write it. Lists: adds one element, an empty value empties the list. Dictionaries: "KEY=NAME=VALUE" adds an
- * entry. ResourceLimits=NOFILE=1024:4096 or =NOFILE=1024. Keys ending in USec: microseconds, or with units as in systemd.time(7)
- * ("1min 30s", "500ms"); CPUQuotaPerSecUSec also in percent of one CPU ("150%"). Sizes: bytes, or with K, M, G, T to the base of
- * 1024. UMask: octal. "infinity" is UINT64_MAX. */
+ * entry. ResourceLimits=NOFILE=1024:4096 or =NOFILE=1024. Mounts=SOURCE:DESTINATION[:ro,rslave] and
+ * Devices=PATH[:DESTINATION[:rwm]] are lists; a path with a colon can be given in JSON only. Keys ending in USec: microseconds,
+ * or with units as in systemd.time(7) ("1min 30s", "500ms"); CPUQuotaPerSecUSec also in percent of one CPU ("150%"). Sizes:
+ * bytes, or with K, M, G, T to the base of 1024. UMask: octal. "infinity" is UINT64_MAX. */
 int nx_spec_assign(nx_spec *spec, const char *assignment, nx_error **ret_error);
 /* Whether the key was given. */
 int nx_spec_has(const nx_spec *spec, const char *key);

@@ -195,6 +195,51 @@ static int add_limit(nx_spec *spec, const Option *option, const char *value, nx_
         return 0;
 }
 
+/* SOURCE:DESTINATION[:OPTION,...] of Mounts, PATH[:DESTINATION[:PERMISSIONS]] of Devices; NULL for what is neither. */
+static JsonArray *binding_from_text(const Option *option, const char *value)
+{
+        bool is_mount = option->type == &option_type_mounts;
+        g_auto(GStrv) parts = g_strsplit(value, ":", -1), options = NULL;
+        guint n = g_strv_length(parts);
+        JsonArray *entry;
+
+        if (n < (is_mount ? 2 : 1) || n > 3 || *parts[0] == '\0' || (n > 1 && *parts[1] == '\0'))
+                return NULL;
+
+        entry = json_array_new();
+        json_array_add_string_element(entry, parts[0]);
+        json_array_add_string_element(entry, n > 1 ? parts[1] : parts[0]);
+        if (is_mount) {
+                options = g_strsplit(n > 2 ? parts[2] : "", ",", -1);
+                json_array_add_element(entry, option_type_strv.to_json(&options));
+        } else
+                json_array_add_string_element(entry, n > 2 ? parts[2] : "rwm");
+        return entry;
+}
+
+/* One more of those that are there already; none where VALUE is empty. */
+static int add_binding(nx_spec *spec, const Option *option, const char *value, nx_error **ret_error)
+{
+        g_autoptr(JsonNode) node = option->type->to_json(spec_field(spec, option));
+        JsonArray *entry;
+
+        if (*value == '\0') {
+                option->type->clear(spec_field(spec, option));
+                return 0;
+        }
+
+        entry = binding_from_text(option, value);
+        if (!entry)
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s is set by %s=%s, not '%s'",
+                                option->key, option->key,
+                                option->type == &option_type_mounts ? "SOURCE:DESTINATION[:OPTION,...]"
+                                                                    : "PATH[:DESTINATION[:PERMISSIONS]]",
+                                value);
+
+        json_array_add_array_element(json_node_get_array(node), entry);
+        return option->type->from_json(node, spec_field(spec, option));
+}
+
 static int assign_number(nx_spec *spec, const Option *option, const char *value, nx_error **ret_error)
 {
         uint64_t number;
@@ -252,6 +297,8 @@ static int assign(nx_spec *spec, const Option *option, const char *value, nx_err
                 add_to_list(spec, option, value);
         else if (strcmp(option->key, "ResourceLimits") == 0)
                 r = add_limit(spec, option, value, ret_error);
+        else if (option->type == &option_type_mounts || option->type == &option_type_devices)
+                r = add_binding(spec, option, value, ret_error);
         else
                 r = error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s can be given in JSON only", option->key);
         if (r >= 0)

@@ -29,9 +29,9 @@ EXPORT nx_spec *nx_spec_free(nx_spec *spec)
 }
 
 /* A key that is there but cannot be used. Negative, as an analyzer that sees one file at a time is to know. */
-static int refuse(nx_error **ret_error, nx_error_code code, const char *key, const char *reason)
+static int refuse(nx_error **ret_error, const char *key, const char *reason)
 {
-        int r = error_set(ret_error, code, "%s %s", key, reason);
+        int r = error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s %s", key, reason);
 
         return MIN(r, -1);
 }
@@ -42,9 +42,7 @@ int spec_find(const char *key, const Option **ret, nx_error **ret_error)
         g_autofree char *quoted = g_strdup_printf("'%s'", key);
 
         if (!option)
-                return refuse(ret_error, NX_ERROR_INVALID_SPEC, "Unknown key", quoted);
-        if (option->flags & OPTION_UNSUPPORTED)
-                return refuse(ret_error, NX_ERROR_UNSUPPORTED, key, "is not supported by this version");
+                return refuse(ret_error, "Unknown key", quoted);
 
         *ret = option;
         return 0;
@@ -98,7 +96,7 @@ static int find_typed(const char *key, const char *type, const char *other, cons
         if (r < 0)
                 return r;
         if (strcmp(option->type->signature, type) != 0 && g_strcmp0(option->type->signature, other) != 0)
-                return refuse(ret_error, NX_ERROR_INVALID_SPEC, key, type_name(option));
+                return refuse(ret_error, key, type_name(option));
 
         *ret = option;
         return 0;

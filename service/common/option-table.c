@@ -32,10 +32,6 @@ static int read_value(sd_bus_message *m, const Option *option, void *target, sd_
         char type;
         int r;
 
-        if (option->flags & OPTION_UNSUPPORTED)
-                return sd_bus_error_setf(error, BUS_ERROR_UNSUPPORTED, "%s is not supported by this version",
-                                option->key);
-
         r = sd_bus_message_peek_type(m, &type, &signature);
         if (r < 0)
                 return r;
@@ -181,7 +177,7 @@ int options_from_json(JsonObject *object, const Option *table, size_t n, void *t
         for (size_t i = 0; i < n; i++) {
                 JsonNode *node = json_object_get_member(object, table[i].key);
 
-                if (!node || (table[i].flags & OPTION_UNSUPPORTED))
+                if (!node)
                         continue;
                 r = table[i].type->from_json(node, member(table + i, target));
                 if (r < 0)
@@ -199,7 +195,7 @@ int options_from_json(JsonObject *object, const Option *table, size_t n, void *t
 void options_clear(const Option *table, size_t n, void *target)
 {
         for (size_t i = 0; i < n; i++)
-                if (table[i].type && table[i].type->clear)
+                if (table[i].type->clear)
                         table[i].type->clear(member(table + i, target));
 }
 

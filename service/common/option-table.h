@@ -29,7 +29,6 @@ struct OptionType {
 
 typedef enum OptionFlags {
         OPTION_REQUIRED = 1 << 0,
-        OPTION_UNSUPPORTED = 1 << 1, /* in the contract, refused by name: the feature is not in this build */
 } OptionFlags;
 
 struct Option {
@@ -57,9 +56,8 @@ extern const OptionType option_type_fd;     /* h     int, owned; never stored on
 extern const OptionType option_type_dict;   /* a{ss} GHashTable * */
 
 /* Reads an a{sv} at the message's current position into TARGET. An unknown key, a wrong type, a key given twice, a
- * refused value and a missing required key each give InvalidSpec (Unsupported for a key that is not built)
- * naming the key; TARGET then holds a part of the values and is to be cleared. RET_SET, if not NULL, gets a
- * bit for each table entry that the message gave. */
+ * refused value and a missing required key each give InvalidSpec naming the key; TARGET then holds a part of the
+ * values and is to be cleared. RET_SET, if not NULL, gets a bit for each table entry that the message gave. */
 int options_read(sd_bus_message *m, const Option *table, size_t n, void *target, uint64_t *ret_set,
                 sd_bus_error *error);
 

@@ -241,7 +241,7 @@ static int follow(Walk *walk, int fd, size_t parent_length)
         rest = g_strconcat(target, walk->rest, NULL);
         g_free(walk->rest);
         walk->rest = rest;
-        (void) g_string_truncate(walk->resolved, *target == '/' ? 0 : parent_length);
+        (void) g_string_truncate(walk->resolved, *rest == '/' ? 0 : parent_length);
         return 0;
 }
 

@@ -33,6 +33,9 @@ typedef struct ResourceLimit {
 /* "NOFILE", as in the spec. */
 const char *resource_limit_name(int resource);
 
+extern const OptionType option_type_limits; /* a{s(tt)} GArray * of ResourceLimit */
+const char *spec_invalid_limits(const void *field);
+
 /* What a client asked for: the a{sv} of StartTask. */
 typedef struct TaskSpec {
         char *command;

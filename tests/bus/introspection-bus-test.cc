@@ -235,22 +235,4 @@ TEST_F(IntrospectionBus, KeysOfAContainersConfig)
         EXPECT_EQ(dockerlog.stop(), 0) << dockerlog.messages();
 }
 
-/* What the contract has and this build has not is documented nowhere, and refused by name. */
-TEST_F(IntrospectionBus, KeysThatAreNotBuilt)
-{
-        auto keys = documented_keys(read_file(source_directory() + "/dbus/" MANAGER_INTERFACE ".xml"));
-
-        for (const char *key : { "MemoryMax", "MemoryHigh", "MemoryLow", "MemorySwapMax", "CPUWeight",
-                             "CPUQuotaPerSecUSec", "AllowedCPUs", "IOWeight", "TasksMax", "Isolation",
-                             "RootDirectory", "Mounts", "Devices", "Capabilities", "NoNewPrivileges",
-                             "PIDMode", "IPCMode", "NetworkNamespacePath" }) {
-                if (keys.count(key))
-                        continue;
-                Reply reply = client->start_task("bad", shell("exit 0").set(key, UINT64_C(1)));
-                EXPECT_EQ(reply.error, "org.nomad.Executor.Error.Unsupported") << key;
-                EXPECT_NE(reply.text.find(key), std::string::npos) << reply.text;
-        }
-        expect_nothing_left();
-}
-
 } // namespace

@@ -459,10 +459,10 @@ TEST_P(Isolation, MountsAreAsMountinfoHasThem)
         spec.set_mounts({ { SHARED, "/a", "" }, { SHARED, "/b", "ro,rprivate" },
                         { SHARED, "/c", "rslave" } });
         std::stringstream lines(output_of(spec));
-        std::string path, mode, tag;
-        EXPECT_TRUE(lines >> path >> mode && path == "/a" && mode == "rw") << lines.str();
-        EXPECT_TRUE(lines >> path >> mode && path == "/b" && mode == "ro") << lines.str();
-        EXPECT_TRUE(lines >> path >> mode >> tag && path == "/c" && mode == "rw") << lines.str();
+        std::string where, mode, tag;
+        EXPECT_TRUE(lines >> where >> mode && where == "/a" && mode == "rw") << lines.str();
+        EXPECT_TRUE(lines >> where >> mode && where == "/b" && mode == "ro") << lines.str();
+        EXPECT_TRUE(lines >> where >> mode >> tag && where == "/c" && mode == "rw") << lines.str();
 }
 
 /* Both ways: what the host mounts later, and what the container mounts. */

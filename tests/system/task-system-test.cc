@@ -226,11 +226,11 @@ TEST_F(Refused, UnknownKey)
         EXPECT_NE(reply.text.find("Comand"), std::string::npos) << reply;
 }
 
-TEST_F(Refused, KeyThatIsNotBuiltYet)
+TEST_F(Refused, KeyOfAContainerWithoutOne)
 {
-        Reply reply = refused("unsupported", script("true").set("RootDirectory", "/srv"));
+        Reply reply = refused("no-container", script("true").set("RootDirectory", "/srv"));
 
-        EXPECT_EQ(reply.error, "Unsupported") << reply;
+        EXPECT_EQ(reply.error, "InvalidSpec") << reply;
         EXPECT_NE(reply.text.find("RootDirectory"), std::string::npos) << reply;
 }
 

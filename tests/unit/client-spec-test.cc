@@ -177,12 +177,69 @@ TEST(ClientSpec, LimitsAreLaidOverEachOther)
         EXPECT_EQ(json_of(spec), "{\"ResourceLimits\":{\"NOFILE\":[1,2],\"CORE\":[3,3]}}");
 }
 
+TEST(ClientSpec, MountsGrowAndAreEmptied)
+{
+        Spec spec = make();
+
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/srv/a:/a:ro,rslave", nullptr), 0);
+        EXPECT_TRUE(nx_spec_has(spec.get(), "Mounts"));
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/b:/c/d", nullptr), 0);
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/e:/f:", nullptr), 0);
+        EXPECT_EQ(json_of(spec),
+                        "{\"Mounts\":[[\"/srv/a\",\"/a\",[\"ro\",\"rslave\"]],[\"/b\",\"/c/d\",[]],"
+                        "[\"/e\",\"/f\",[]]]}");
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=", nullptr), 0);
+        EXPECT_EQ(json_of(spec), "{\"Mounts\":[]}");
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/g:/h", nullptr), 0);
+        EXPECT_EQ(json_of(spec), "{\"Mounts\":[[\"/g\",\"/h\",[]]]}");
+}
+
+TEST(ClientSpec, DevicesGrowAndAreEmptied)
+{
+        Spec spec = make();
+
+        for (const char *text :
+                        { "Devices=/dev/fuse", "Devices=/dev/sda:/dev/xvda", "Devices=/dev/kvm:/kvm:rw" })
+                EXPECT_EQ(nx_spec_assign(spec.get(), text, nullptr), 0);
+        EXPECT_EQ(json_of(spec),
+                        "{\"Devices\":[[\"/dev/fuse\",\"/dev/fuse\",\"rwm\"],"
+                        "[\"/dev/sda\",\"/dev/xvda\",\"rwm\"],[\"/dev/kvm\",\"/kvm\",\"rw\"]]}");
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Devices=", nullptr), 0);
+        EXPECT_EQ(json_of(spec), "{\"Devices\":[]}");
+}
+
+TEST(ClientSpec, MountsAndDevicesOfAnotherForm)
+{
+        for (const char *value : { "/a", ":/b", "/a:", "/a::ro", "/a:/b:ro:rw", ":" })
+                EXPECT_EQ(assigned(std::string("Mounts=") + value),
+                                "Mounts is set by Mounts=SOURCE:DESTINATION[:OPTION,...], not '" +
+                                                std::string(value) + "'");
+        for (const char *value : { ":/b", "/a:", "/a::rw", "/a:/b:rw:m", ":" })
+                EXPECT_EQ(assigned(std::string("Devices=") + value),
+                                "Devices is set by Devices=PATH[:DESTINATION[:PERMISSIONS]], not '" +
+                                                std::string(value) + "'");
+}
+
+/* What was there is there still. */
+TEST(ClientSpec, RefusedMountChangesNothing)
+{
+        Spec spec = make();
+
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/a", nullptr), -EINVAL);
+        EXPECT_FALSE(nx_spec_has(spec.get(), "Mounts"));
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/a:/b:ro", nullptr), 0);
+        EXPECT_EQ(nx_spec_assign(spec.get(), "Mounts=/a", nullptr), -EINVAL);
+        EXPECT_EQ(json_of(spec), "{\"Mounts\":[[\"/a\",\"/b\",[\"ro\"]]]}");
+}
+
 TEST(ClientSpec, JsonRoundTrip)
 {
         const std::string json =
                         "{\"Command\":\"/bin/sh\",\"Arguments\":[\"-c\",\"echo\"],\"Labels\":{\"a\":\"b\"},"
                         "\"OOMScoreAdjust\":-3,\"UMask\":18,\"ResourceLimits\":{\"NOFILE\":[1,\"infinity\"]},"
-                        "\"LogTargets\":[],\"MemoryMax\":\"infinity\"}";
+                        "\"LogTargets\":[],\"MemoryMax\":\"infinity\",\"Isolation\":\"container\","
+                        "\"RootDirectory\":\"/srv/root\",\"Mounts\":[[\"/a\",\"/b\",[\"ro\"]],[\"/c\",\"/d:e\",[]]],"
+                        "\"Devices\":[[\"/dev/fuse\",\"/dev/fuse\",\"rw\"]]}";
         nx_spec *spec = nullptr;
 
         ASSERT_EQ(nx_spec_new_from_json(json.c_str(), &spec, nullptr), 0);
@@ -211,7 +268,9 @@ TEST(ClientSpec, JsonThatIsRefused)
                              "MemoryMax\":\"x\"", "UMask\":4294967296", "OOMScoreAdjust\":\"1\"",
                              "Arguments\":\"x\"", "Arguments\":[1]", "Labels\":[\"a\"]",
                              "Labels\":{\"a\":1}", "Command\":1", "ResourceLimits\":{\"NOFILE\":[1]}",
-                             "ResourceLimits\":{\"NOFILE\":[1,-2]}", "ResourceLimits\":[]" })
+                             "ResourceLimits\":{\"NOFILE\":[1,-2]}", "ResourceLimits\":[]",
+                             "Mounts\":[[\"/a\",\"/b\"]]", "Mounts\":[[\"/a\",\"/b\",\"ro\"]]",
+                             "Mounts\":[\"/a:/b\"]", "Devices\":[[\"/a\",\"/b\",[\"r\"]]]", "Devices\":{}" })
                 EXPECT_NE(parse_error(std::string("{\"") + key + "}").find("has a value of another type"),
                                 std::string::npos)
                                 << key;

@@ -128,7 +128,7 @@ Parsed raw(const std::string &text, size_t first, size_t step, bool finish = tru
 /* Cut at every place, and into pieces of every size, it is the same. */
 template <class Parse> Parsed at_any_cut(const std::string &text, Parse parse)
 {
-        const Parsed whole = parse(text, text.size(), 1);
+        Parsed whole = parse(text, text.size(), 1);
 
         for (size_t cut = 1; cut < text.size(); cut++)
                 EXPECT_TRUE(parse(text, cut, text.size()) == whole) << "cut at " << cut;

@@ -43,10 +43,6 @@ TEST(SpecDocumentation, HasEachKeyOfTheTableAndNoOther)
                 const Option &option = task_spec_options[i];
                 auto found = keys.find(option.key);
 
-                if (option.flags & OPTION_UNSUPPORTED) {
-                        EXPECT_EQ(found, keys.end()) << option.key << " is documented but not built";
-                        continue;
-                }
                 ASSERT_NE(found, keys.end()) << option.key << " is not documented";
                 EXPECT_EQ(found->second.first, option.type->signature) << option.key;
                 EXPECT_EQ(found->second.second == "required", (option.flags & OPTION_REQUIRED) != 0)

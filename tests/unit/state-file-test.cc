@@ -181,7 +181,7 @@ TEST_F(StateFile, OneObjectAndNothingElse)
 
         JsonObject *object = nullptr;
 
-        write_text("nul", std::string("{\"a\":1}\0{\"b\":2}", 16));
+        write_text("nul", std::string("{\"a\":1}\0{\"b\":2}", 15));
         EXPECT_EQ(state_file_read(fd, "nul", &object), -EBADMSG);
         for (const char *value : { "}{", "a\"}", "\\", "\\\"{", "/* */", "\n\t" }) {
                 ASSERT_GE(write_value("good", value), 0);
