@@ -13,6 +13,7 @@ extern "C" {
 int read_text_at(int dir_fd, const char *name, char *buffer, size_t size);
 
 /* Field NUMBER, from 3, of a text of /proc/PID/stat, or NULL. The second, the name, may hold spaces and parentheses itself. */
+#define PROC_STAT_STATE      3
 #define PROC_STAT_FLAGS      9
 #define PROC_STAT_UTIME      14
 #define PROC_STAT_STIME      15

@@ -4,11 +4,10 @@
 #include <string.h>
 
 #include "container-root.h"
+#include "container.h"
+#include "protocol.h"
 
 #define OCI_VERSION "1.0.0"
-
-/* Only a runtime that makes a cgroup of its own looks at it: below the one that it is started in. */
-#define OCI_CGROUP "task/container"
 
 #define INFINITE_LIMIT "18446744073709551615"
 
@@ -236,7 +235,7 @@ static JsonObject *container_linux(const Task *task, uint32_t uid)
         json_object_set_array_member(object, "maskedPaths", array_of(masked));
         json_object_set_array_member(object, "readonlyPaths", array_of(read_only));
         json_object_set_string_member(object, "rootfsPropagation", root_propagation(isolation));
-        json_object_set_string_member(object, "cgroupsPath", OCI_CGROUP);
+        json_object_set_string_member(object, "cgroupsPath", TASK_CGROUP "/" CONTAINER_CGROUP);
         json_object_set_object_member(object, "resources", container_resources());
         if (g_strcmp0(isolation->seccomp_profile, "unconfined") != 0)
                 json_object_set_object_member(object, "seccomp", container_seccomp(capabilities));

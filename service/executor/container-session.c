@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "container-config.h"
@@ -26,6 +28,22 @@ static int open_directory(const Task *task, uint64_t id)
         return openat(task->state_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+int container_session_cgroup(const Task *task, int *fd)
+{
+        _cleanup_close_ int below = -1;
+
+        if (!task_is_container(task))
+                return 0;
+
+        below = openat(*fd, CONTAINER_CGROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (below < 0)
+                return errno == ENOENT ? 0 : -errno;
+
+        safe_close(*fd);
+        *fd = take_fd(&below);
+        return 0;
+}
+
 static int make_directory(const Task *task, uint64_t id, int *ret)
 {
         g_autofree char *name = directory_of(id);
@@ -38,8 +56,20 @@ static int make_directory(const Task *task, uint64_t id, int *ret)
         return open_or_make_dir_at(fd, name, 0700, ret);
 }
 
-static GString *make_block(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio)
+/* A runtime with a cgroup of its own would move the session there. */
+static char *cgroup_below_container(int cgroup_fd)
 {
+        g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", cgroup_fd);
+        g_autofree char *path = g_file_read_link(link, NULL);
+        const char *below = path ? strstr(path, "/" TASK_CGROUP "/" CONTAINER_CGROUP "/") : NULL;
+
+        return below ? g_strdup(below + strlen("/" TASK_CGROUP "/" CONTAINER_CGROUP "/")) : NULL;
+}
+
+static GString *make_block(
+                const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio, int cgroup_fd)
+{
+        g_autofree char *cgroup = cgroup_below_container(cgroup_fd);
         g_autofree char *name = directory_of(id);
         g_autofree char *directory = container_path(task, name);
         g_autofree char *log = g_build_filename(directory, CONTAINER_LOG, NULL);
@@ -56,13 +86,15 @@ static GString *make_block(const Task *task, uint64_t id, const Program *program
                 g_ptr_array_add(arguments,
                                 g_strdup_printf("--console-socket=/proc/self/fd/%d/" CONSOLE_SOCKET,
                                                 SUPERVISOR_STATE_FD));
+        if (cgroup)
+                g_ptr_array_add(arguments, g_strdup_printf("--cgroup=%s", cgroup));
         block = container_block(task, program->credentials, arguments, CONTAINER_PID);
         launch_block_add(block, LAUNCH_TERMINAL, "%d", stdio->terminal);
         return block;
 }
 
 int container_session_create(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio,
-                GString **ret_block)
+                int cgroup_fd, GString **ret_block)
 {
         g_autoptr(JsonObject) process = container_process(task, program, stdio);
         _cleanup_close_ int fd = -1;
@@ -77,24 +109,32 @@ int container_session_create(const Task *task, uint64_t id, const Program *progr
                 return r;
         }
 
-        *ret_block = make_block(task, id, program, stdio);
+        *ret_block = make_block(task, id, program, stdio, cgroup_fd);
         return 0;
 }
 
-void container_session_exec(const Task *task, uint64_t id, int cgroup_fd, const ExecStdio *stdio,
-                int launch_fd, int report_fd)
+void container_session_exec(
+                const Task *task, uint64_t id, const ExecStdio *stdio, int launch_fd, int report_fd)
 {
         g_autofree char *program = g_strdup_printf("/proc/self/fd/%d", task->manager->supervisor_fd);
         char name[] = "nomad-supervisor", argument[] = SESSION_ARGUMENT;
         char *argv[] = { name, argument, NULL }, *environment[] = { NULL };
-        int fds[] = { stdio->fds[0], stdio->fds[1], stdio->fds[2], launch_fd, cgroup_fd, report_fd,
-                open_directory(task, id) };
+        struct {
+                int fd, as;
+        } fds[] = {
+                { stdio->fds[0], STDIN_FILENO },
+                { stdio->fds[1], STDOUT_FILENO },
+                { stdio->fds[2], STDERR_FILENO },
+                { launch_fd, SUPERVISOR_LAUNCH_FD },
+                { report_fd, SESSION_REPORT_FD },
+                { open_directory(task, id), SUPERVISOR_STATE_FD },
+        };
         sigset_t all;
 
         for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
-                fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
-        for (int i = 0; i < (int) G_N_ELEMENTS(fds); i++)
-                (void) dup2(fds[i], i);
+                fds[i].fd = fcntl(fds[i].fd, F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
+        for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+                (void) dup2(fds[i].fd, fds[i].as);
         (void) sigfillset(&all);
         (void) sigprocmask(SIG_SETMASK, &all, NULL);
         (void) execve(program, argv, environment);

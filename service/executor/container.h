@@ -33,12 +33,14 @@ char *container_failure(const Task *task);
 
 /* --- container-session.c: what Exec and Run add to it --- */
 
-/* Makes the session's directory and the launch block for its parent. */
+/* Opens the cgroup that the sessions of a container are below, given the task's, and closes that. */
+int container_session_cgroup(const Task *task, int *fd);
+/* Makes the session's directory and the launch block for its parent, which is in CGROUP_FD. */
 int container_session_create(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio,
-                GString **ret_block);
+                int cgroup_fd, GString **ret_block);
 /* In a child of ours: becomes the parent of the session's process. */
-void container_session_exec(const Task *task, uint64_t id, int cgroup_fd, const ExecStdio *stdio,
-                int launch_fd, int report_fd) G_GNUC_NORETURN;
+void container_session_exec(const Task *task, uint64_t id, const ExecStdio *stdio, int launch_fd,
+                int report_fd) G_GNUC_NORETURN;
 void container_session_remove(const Task *task, uint64_t id);
 char *container_session_failure(const Task *task, uint64_t id);
 
@@ -47,6 +49,9 @@ char *container_session_failure(const Task *task, uint64_t id);
 #define CONTAINER_DIRECTORY "container" /* in the task's state directory */
 #define CONTAINER_LOG       "log"
 #define CONTAINER_PID       "pid"
+
+/* Below the task's, of a runtime that insists on one of its own: runc. */
+#define CONTAINER_CGROUP "container"
 
 /* The state directory of the task, or NAME in it, as a path that the runtime can remember. */
 char *container_path(const Task *task, const char *name);

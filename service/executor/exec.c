@@ -228,7 +228,7 @@ static pid_t fork_container_session(ExecSession *session, int cgroup_fd, const P
         pid_t pid;
         int r;
 
-        r = container_session_create(session->task, session->id, program, stdio, &block);
+        r = container_session_create(session->task, session->id, program, stdio, cgroup_fd, &block);
         if (r < 0)
                 return r;
         r = program_launch_fd(block, &launch_fd);
@@ -237,7 +237,7 @@ static pid_t fork_container_session(ExecSession *session, int cgroup_fd, const P
 
         pid = fork_into_cgroup(cgroup_fd);
         if (pid == 0)
-                container_session_exec(session->task, session->id, cgroup_fd, stdio, launch_fd, error_fd);
+                container_session_exec(session->task, session->id, stdio, launch_fd, error_fd);
         return pid;
 }
 

@@ -7,6 +7,7 @@
 #include "bus-error.h"
 #include "cgroup.h"
 #include "cleanup.h"
+#include "container.h"
 #include "exec-dbus.h"
 #include "exec.h"
 #include "fd-util.h"
@@ -91,6 +92,9 @@ static int make_cgroup(Run *run)
         int r;
 
         r = task_open_cgroup(run->task, &run->parent_fd);
+        if (r < 0)
+                return r;
+        r = container_session_cgroup(run->task, &run->parent_fd);
         if (r < 0)
                 return r;
 

@@ -24,11 +24,10 @@
 #define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
 #define SUPERVISOR_STATE_FD  6 /* the task's state directory */
 
-/* With this argument it is the parent of what Exec adds to a container instead: it has the launch block, no gate but the cgroup
- * that the process is to be in, a socket for a ChildReport with the terminal if there is one, and the session's directory for
- * its state directory; it ends as the process did. */
+/* With this argument it is the parent of what Exec adds to a container instead: it has the launch block, no gate, a socket
+ * for a ChildReport with the terminal if there is one, and the session's directory for its state directory; it ends as the
+ * process did. */
 #define SESSION_ARGUMENT  "--session"
-#define SESSION_CGROUP_FD SUPERVISOR_GATE_FD
 #define SESSION_REPORT_FD SUPERVISOR_STATUS_FD
 #define CONSOLE_SOCKET    "console"
 

@@ -61,7 +61,8 @@ static pid_t read_pid(int dir_fd, const char *file)
         return read_text_at(dir_fd, file, text, sizeof text) < 0 ? 0 : (pid_t) strtol(text, NULL, 10);
 }
 
-/* A process that has ended keeps the flag. */
+/* It may be a while until it is our child: crun leaves a process behind that is still about to exit. One that has ended keeps
+ * the flag. */
 static int wait_for_exec(pid_t pid, ChildReport *ret_failure)
 {
         const struct timespec interval = { .tv_nsec = EXEC_POLL_NSEC };
@@ -69,17 +70,17 @@ static int wait_for_exec(pid_t pid, ChildReport *ret_failure)
 
         (void) snprintf(file, sizeof file, "/proc/%d/stat", (int) pid);
         for (;;) {
-                siginfo_t info = { 0 };
-                const char *flags;
-                bool ended = waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-                                info.si_pid == pid;
+                const char *state = NULL, *flags = NULL;
 
-                flags = read_text_at(AT_FDCWD, file, text, sizeof text) < 0
-                                ? NULL
-                                : proc_stat_field(text, PROC_STAT_FLAGS);
-                if (flags && !(strtoul(flags, NULL, 10) & FLAG_FORKED_NO_EXEC))
+                if (read_text_at(AT_FDCWD, file, text, sizeof text) >= 0) {
+                        state = proc_stat_field(text, PROC_STAT_STATE);
+                        flags = proc_stat_field(text, PROC_STAT_FLAGS);
+                }
+                if (!state || !flags)
+                        return fail(ret_failure, STAGE_EXEC, ENOEXEC);
+                if (!(strtoul(flags, NULL, 10) & FLAG_FORKED_NO_EXEC))
                         return 0;
-                if (ended || !flags)
+                if (*state == 'Z' || *state == 'X')
                         return fail(ret_failure, STAGE_EXEC, ENOEXEC);
                 (void) nanosleep(&interval, NULL);
         }

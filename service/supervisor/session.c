@@ -100,20 +100,6 @@ static int receive_console(int listen_fd)
         return terminal < 0 ? -EBADMSG : terminal;
 }
 
-/* A runtime may have put it into the container's own cgroup: it belongs to the one that this session is in. */
-static void move_to_cgroup(pid_t pid)
-{
-        char text[16];
-        int fd, n;
-
-        fd = openat(SESSION_CGROUP_FD, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-                return;
-        n = snprintf(text, sizeof text, "%d", (int) pid);
-        (void) !write(fd, text, (size_t) n);
-        (void) close(fd);
-}
-
 static int end_as(const siginfo_t *status)
 {
         const struct rlimit no_core = { 0 };
@@ -159,10 +145,8 @@ static int start_and_wait(const Launch *launch)
                 if (terminal < 0)
                         return report_failure(STAGE_STDIO, -terminal);
         }
-        if (r >= 0) {
-                move_to_cgroup(pid);
+        if (r >= 0)
                 report.pid = pid;
-        }
         send_report(&report, terminal);
         if (r < 0)
                 return EXIT_FAILURE;
@@ -171,8 +155,8 @@ static int start_and_wait(const Launch *launch)
         if (terminal >= 0)
                 (void) close(terminal);
         (void) stdio_release();
-        for (int fd = SESSION_CGROUP_FD; fd <= SUPERVISOR_STATE_FD; fd++)
-                (void) close(fd);
+        (void) close(SESSION_REPORT_FD);
+        (void) close(SUPERVISOR_STATE_FD);
         return wait_for(pid);
 }
 
