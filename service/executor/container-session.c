@@ -13,11 +13,17 @@
 #include "protocol.h"
 #include "state-file.h"
 
+#define SESSIONS     "sessions" /* in the container's directory */
 #define PROCESS_FILE "process.json"
 
 static char *directory_of(uint64_t id)
 {
-        return g_strdup_printf("exec-%016" PRIx64, id);
+        return g_strdup_printf(SESSIONS "/%016" PRIx64, id);
+}
+
+static int open_container(const Task *task)
+{
+        return openat(task->state_fd, CONTAINER_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static int open_directory(const Task *task, uint64_t id)
@@ -47,13 +53,16 @@ int container_session_cgroup(const Task *task, int *fd)
 static int make_directory(const Task *task, uint64_t id, int *ret)
 {
         g_autofree char *name = directory_of(id);
-        _cleanup_close_ int fd = -1;
+        _cleanup_close_ int container_fd = open_container(task), sessions_fd = -1;
+        int r;
 
-        fd = openat(task->state_fd, CONTAINER_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
+        if (container_fd < 0)
                 return -errno;
+        r = open_or_make_dir_at(container_fd, SESSIONS, 0700, &sessions_fd);
+        if (r < 0)
+                return r;
 
-        return open_or_make_dir_at(fd, name, 0700, ret);
+        return open_or_make_dir_at(container_fd, name, 0700, ret);
 }
 
 /* A runtime with a cgroup of its own would move the session there. */
@@ -141,17 +150,28 @@ void container_session_exec(
         _exit(EXIT_FAILURE);
 }
 
-void container_session_remove(const Task *task, uint64_t id)
+static void remove_from_container(const Task *task, const char *name)
 {
-        g_autofree char *name = directory_of(id);
         _cleanup_close_ int fd = -1;
 
         if (!task_is_container(task))
                 return;
 
-        fd = openat(task->state_fd, CONTAINER_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = open_container(task);
         if (fd >= 0)
                 (void) remove_tree_at(fd, name);
+}
+
+void container_session_remove(const Task *task, uint64_t id)
+{
+        g_autofree char *name = directory_of(id);
+
+        remove_from_container(task, name);
+}
+
+void container_session_remove_all(const Task *task)
+{
+        remove_from_container(task, SESSIONS);
 }
 
 char *container_session_failure(const Task *task, uint64_t id)

@@ -42,6 +42,8 @@ int container_session_create(const Task *task, uint64_t id, const Program *progr
 void container_session_exec(const Task *task, uint64_t id, const ExecStdio *stdio, int launch_fd,
                 int report_fd) G_GNUC_NORETURN;
 void container_session_remove(const Task *task, uint64_t id);
+/* What a service that was killed left of the sessions that it was about to start. */
+void container_session_remove_all(const Task *task);
 char *container_session_failure(const Task *task, uint64_t id);
 
 /* --- for both --- */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "container.h"
 #include "log.h"
 #include "task.h"
 
@@ -26,6 +27,8 @@ static int adopt_live(Task *task)
         };
         bool started = task_read_start_record(task, NULL) >= 0;
         int pidfd, r;
+
+        container_session_remove_all(task);
 
         /* in this order: a supervisor that has ended has written all that it will */
         r = started ? task_open_process(task, &supervisor, &pidfd) : process_open(&supervisor, &pidfd);

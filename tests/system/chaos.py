@@ -22,7 +22,8 @@ DIED = {
     "org.freedesktop.DBus.Error." + name
     for name in ("NoReply", "Disconnected", "ServiceUnknown", "NameHasNoOwner", "TimedOut", "UnknownObject")
 }
-UNITS = ("nomad-executor.service", "nomad-logmon.service")
+UNITS = ("nomad-executor.service", "nomad-logmon.service", "nomad-dockerlog.service")
+TASK_DIRECTORY = "/srv/chaos"
 
 
 class Failed(Exception):
@@ -51,13 +52,14 @@ class Client:
                 time.sleep(0.02)
         raise Failed(f"{member} is not answered")
 
-    def start(self, task, script):
+    def start(self, task, script, isolation):
         spec = dbus.Dictionary(
             {
                 "Command": "/bin/sh",
                 "Arguments": dbus.Array(["-c", script], signature="s"),
                 "LogMaxFiles": dbus.UInt32(1000),
                 "LogMaxFileSize": dbus.UInt64(self.random.choice((2000, 100000))),
+                **isolation,
             },
             signature="sv",
         )
@@ -82,6 +84,7 @@ class Client:
         lines = self.random.choice((0, 1, 10, 3000))
         code = self.random.randrange(256)
         ending = self.random.choice(("exit", "signal", "stop", "stop", "kill"))
+        isolated = self.random.random() < 0.3
         task = f"chaos/{self.number}-{number}"
         output = f"seq 1 {lines};" if lines else ""
         # A signal whose call was answered by nobody is sent again, so that it may arrive twice.
@@ -92,9 +95,13 @@ class Client:
             "stop": f"{traps} {output} echo ready; while :; do sleep 0.02; done",
             "kill": f"setsid sleep 1000 & {output} echo ready; exec sleep 1000",
         }[ending]
-        self.story = [f"{task}: {script}"]
+        isolation = {"Isolation": "container", "TaskDirectory": TASK_DIRECTORY} if isolated else {}
+        # The first process of a PID namespace does not die of a signal that it sends itself.
+        if isolated and ending == "signal":
+            isolation["PIDMode"] = "host"
+        self.story = [f"{task}: {script} {isolation}"]
 
-        path = self.start(task, script)
+        path = self.start(task, script, isolation)
         directory = f"/var/log/nomad/{os.path.basename(path)}"
         text = "".join(f"{i}\n" for i in range(1, lines + 1))
         if ending in ("stop", "kill"):
@@ -183,6 +190,11 @@ def kill_services(chance, until):
     return kills
 
 
+def mounts():
+    with open("/proc/self/mountinfo", encoding="ascii") as file:
+        return file.read()
+
+
 def leftovers():
     found = []
     for directory in ("/run/nomad-executor/tasks", "/sys/fs/cgroup/nomad.slice"):
@@ -201,6 +213,8 @@ def main():
     results = multiprocessing.Queue()
     print(f"seed {seed}, {seconds} s, {clients} clients", flush=True)
 
+    os.makedirs(TASK_DIRECTORY, exist_ok=True)
+    mounts_before = mounts()
     processes = [
         multiprocessing.Process(target=client_main, args=(number, seed, until, results)) for number in range(clients)
     ]
@@ -215,6 +229,7 @@ def main():
     while leftovers() and time.monotonic() < deadline:
         time.sleep(0.1)
     stories = [story for _, story in ended if story] + [f"left behind: {name}" for name in leftovers()]
+    stories += [f"mounted: {mounts()}"] if mounts() != mounts_before else []
     for story in stories:
         print(story)
     print(f"{sum(done for done, _ in ended)} tasks, {kills} kills, {len(stories)} failures")

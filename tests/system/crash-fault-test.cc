@@ -20,6 +20,8 @@ struct Place {
         Outcome outcome;
 };
 
+static const std::string TASK_DIRECTORY = "/srv/crash";
+
 #define FAULT_NAME(symbol, name) name,
 static const char *const names[] = { FAULT_POINTS(FAULT_NAME) };
 
@@ -78,7 +80,7 @@ static void PrintTo(const Place &place, std::ostream *stream)
         *stream << place.name << " " << place.time;
 }
 
-class Crash : public SystemTest, public testing::WithParamInterface<Place>
+class Crash : public SystemTest, public testing::WithParamInterface<std::tuple<Place, std::string>>
 {
       protected:
         void SetUp() override
@@ -86,18 +88,21 @@ class Crash : public SystemTest, public testing::WithParamInterface<Place>
                 /* a service that is started anew passes each place for the first time */
                 ASSERT_EQ(run({ "systemctl", "restart", EXECUTOR_UNIT, LOGMON_UNIT }).status, 0);
                 SystemTest::SetUp();
-                id = std::string("crash-") + GetParam().name + "-" + std::to_string(GetParam().time);
+                ASSERT_EQ(run({ "mkdir", "-p", TASK_DIRECTORY }).status, 0);
+                id = "crash-" + isolation + "-" + place.name + "-" + std::to_string(place.time);
+                mounts = read_file("/proc/self/mountinfo");
         }
 
         void TearDown() override
         {
                 run({ "rm", "-f", FAULT_FILE });
                 SystemTest::TearDown();
+                EXPECT_EQ(read_file("/proc/self/mountinfo"), mounts);
         }
 
         void arm()
         {
-                std::ofstream(FAULT_FILE) << GetParam().name << " " << GetParam().time << "\n";
+                std::ofstream(FAULT_FILE) << place.name << " " << place.time << "\n";
         }
 
         /* Calls until the service answers: what dies on the way is D-Bus's error, not an answer. */
@@ -127,11 +132,11 @@ class Crash : public SystemTest, public testing::WithParamInterface<Place>
         void expect_all_right()
         {
                 Reply reply = persist([&] { return client.get_task(id); });
-                Exit expected = GetParam().outcome == LOST ? Exit{ "lost", -1, 0, false }
-                                                           : Exit{ "exit-code", 7, 0, false };
+                Exit expected = place.outcome == LOST ? Exit{ "lost", -1, 0, false }
+                                                      : Exit{ "exit-code", 7, 0, false };
 
                 ASSERT_TRUE(reply.ok()) << reply;
-                if (GetParam().outcome == EXISTS) {
+                if (place.outcome == EXISTS) {
                         EXPECT_TRUE(eventually([&] { return read_file(log_of(id, "stdout")) == "hello\n"; }))
                                         << read_file(log_of(id, "stdout"));
                 }
@@ -145,7 +150,7 @@ class Crash : public SystemTest, public testing::WithParamInterface<Place>
                 }
                 reply = persist([&] { return client.task(path_of(id), "Wait"); });
                 EXPECT_EQ(client.read_exit(reply), expected) << reply;
-                if (GetParam().outcome == EXISTS) {
+                if (place.outcome == EXISTS) {
                         EXPECT_EQ(read_file(log_of(id, "stdout")), "hello\nbye\n")
                                         << "complete when Wait replies";
                 }
@@ -155,17 +160,17 @@ class Crash : public SystemTest, public testing::WithParamInterface<Place>
         }
 
         /* Then it is delivered, though nobody asks again. */
-        static bool is_after_a_stop_was_saved()
+        bool is_after_a_stop_was_saved() const
         {
-                const Place &place = GetParam();
-
                 return place.point == FAULT_STOP_SAVED || place.point == FAULT_STOP_SENT ||
                                 (place.point == FAULT_STATE_AFTER_WRITE && place.time == 3) ||
                                 (place.point == FAULT_STATE_AFTER_WRITE && place.time == 4) ||
                                 (place.point == FAULT_STATE_BEFORE_WRITE && place.time == 4);
         }
 
-        std::string id;
+        const Place place = std::get<0>(GetParam());
+        const std::string isolation = std::get<1>(GetParam());
+        std::string id, mounts;
 };
 
 TEST_P(Crash, NeverExistedOrAllRight)
@@ -175,15 +180,17 @@ TEST_P(Crash, NeverExistedOrAllRight)
                            "trap 'echo bye; exit 7' INT; echo hello; while :; do sleep 0.02; done");
         Reply reply;
 
+        if (isolation == "container")
+                spec.set("Isolation", isolation).set("TaskDirectory", TASK_DIRECTORY);
         arm();
         reply = client.start_task(id, spec);
-        if (GetParam().outcome == NEVER) {
+        if (place.outcome == NEVER) {
                 EXPECT_FALSE(reply.ok());
                 expect_never_existed();
         } else
                 expect_all_right();
 
-        EXPECT_FALSE(exists(FAULT_FILE)) << "nobody came to " << GetParam().name;
+        EXPECT_FALSE(exists(FAULT_FILE)) << "nobody came to " << place.name;
         /* the id is free, and the service is well */
         run({ "rm", "-f", FAULT_FILE });
         reply = persist([&] { return client.start_task(id, script("exit 3")); });
@@ -193,16 +200,18 @@ TEST_P(Crash, NeverExistedOrAllRight)
         expect_nothing_left(id);
 }
 
-static std::string name_of(const testing::TestParamInfo<Place> &info)
+static std::string name_of(const testing::TestParamInfo<Crash::ParamType> &info)
 {
-        std::string name = info.param.name;
+        const Place &place = std::get<0>(info.param);
+        std::string name = place.name;
 
         for (char &c : name)
                 c = c == '-' ? '_' : c;
-        return name + "_" + std::to_string(info.param.time);
+        return name + "_" + std::to_string(place.time) + "_" + std::get<1>(info.param);
 }
 
-INSTANTIATE_TEST_SUITE_P(Places, Crash, testing::ValuesIn(places), name_of);
+INSTANTIATE_TEST_SUITE_P(Places, Crash,
+                testing::Combine(testing::ValuesIn(places), testing::Values("none", "container")), name_of);
 
 /* A place that is added is walked, or said here why not. */
 TEST(Faults, EveryPlaceIsWalked)

@@ -218,8 +218,14 @@ TEST_P(Isolation, SupervisorIsTheParentAndTheCgroupTheTasks)
 TEST_P(Isolation, LivesThroughTheServicesDeathAndCanBeJoinedAfterIt)
 {
         start_sleeping();
+        ASSERT_EQ(run({ "mkdir", "-p",
+                                      "/run/nomad-executor/tasks/" + label_of(id) +
+                                                      "/container/sessions/left" })
+                                        .status,
+                        0);
         kill_service(EXECUTOR_UNIT);
         EXPECT_EQ(client.property(path, "State"), "running");
+        EXPECT_EQ(run({ "find", "/run/nomad-executor", "-name", "left" }).text, "");
 
         auto session = exec_script("echo from $0; exit 5");
         EXPECT_EQ(session->read_output(), "from /bin/sh\n");
@@ -231,8 +237,7 @@ TEST_P(Isolation, LivesThroughTheServicesDeathAndCanBeJoinedAfterIt)
 /* Process 1 of a PID namespace gets no signal that it has no handler for. */
 TEST_P(Isolation, TestExecDriver_StartWaitStopKill)
 {
-        start(id, task("echo ready; while :; do sleep 1000; done"));
-        ASSERT_TRUE(eventually([&] { return exists(log_of(id, "stdout")); }));
+        start_sleeping();
         EXPECT_TRUE(stop(id, "SIGINT", 200000).ok());
         EXPECT_EQ(wait(id), (Exit{ "signal", 137, 9, false }));
 }
@@ -681,7 +686,7 @@ TEST_P(Isolation, SessionsAreInItsNamespacesWithItsUser)
         auto other = exec({ "id" }, Spec().set("User", "tester"));
         EXPECT_EQ(other->read_output(), run({ "id", "tester" }).text);
         EXPECT_EQ(exec_error({ "no-such-program" }), "CommandNotFound");
-        EXPECT_EQ(run({ "find", "/run/nomad-executor", "-name", "exec-*" }).text, "");
+        EXPECT_EQ(run({ "find", "/run/nomad-executor", "-path", "*/container/sessions/*" }).text, "");
 }
 
 TEST_P(Isolation, TestExecDriver_HandlerExec)
