@@ -254,6 +254,8 @@ GString *container_launch_block(const Task *task)
         add_strings(arguments,
                         (const char *const[]){
                                         "run", "--detach", "--bundle", bundle, "--pid-file", pid, NULL });
+        if (task->manager->no_pivot)
+                g_ptr_array_add(arguments, g_strdup("--no-pivot"));
         return container_block(task, &task->credentials, arguments, CONTAINER_DIRECTORY "/" CONTAINER_PID);
 }
 

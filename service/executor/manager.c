@@ -145,6 +145,9 @@ int manager_init(Manager *manager, int argc, char **argv)
         const GOptionEntry entries[] = {
                 { "runtime", 0, 0, G_OPTION_ARG_FILENAME, &manager->runtime,
                                 "Run containers by this OCI runtime, /usr/bin/crun unless given", "PATH" },
+                { "no-pivot", 0, 0, G_OPTION_ARG_NONE, &manager->no_pivot,
+                                "Give containers their root without pivot_root(2), for a system whose own root is a RAM disk",
+                                NULL },
                 G_OPTION_ENTRY_NULL,
         };
         int r;

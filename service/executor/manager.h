@@ -36,6 +36,7 @@ typedef struct Manager {
         int supervisor_fd; /* the supervisor of this build, whatever lies on disk by now */
         uint64_t nofile;   /* soft limit on descriptors that this service was started with, and tasks get */
         char *runtime;     /* of containers that name none */
+        gboolean no_pivot; /* containers get their root without pivot_root(2) */
         char boot_id[33];
         char **controllers;
         unsigned systemd_version;

@@ -9,22 +9,44 @@
 /* Sessions: Exec and what belongs to it. The tests of ExecTaskStreaming are named after the cases of Nomad's suite for
  * task drivers, "notty: basic" and so on. */
 
-class ExecTaskStreaming : public SessionTest
+static const std::string TASK_DIRECTORY = "/srv/exec-streaming";
+
+static Spec tty(uint16_t rows = 24, uint16_t columns = 80)
+{
+        return Spec().set("Tty", true).set("Rows", rows).set("Columns", columns);
+}
+
+/* In a plain task and in an isolated one. */
+class ExecTaskStreaming : public SessionTest, public testing::WithParamInterface<std::string>
 {
       protected:
         void SetUp() override
         {
                 SessionTest::SetUp();
-                start_idle();
+                if (!is_isolated()) {
+                        start_idle();
+                        return;
+                }
+                ASSERT_EQ(run({ "mkdir", "-p", TASK_DIRECTORY + "/tmp" }).status, 0);
+                start_idle(Spec().set("Isolation", GetParam()).set("TaskDirectory", TASK_DIRECTORY));
         }
 
-        static Spec tty(uint16_t rows = 24, uint16_t columns = 80)
+        void TearDown() override
         {
-                return Spec().set("Tty", true).set("Rows", rows).set("Columns", columns);
+                SessionTest::TearDown();
+                EXPECT_EQ(run({ "rm", "-rf", TASK_DIRECTORY }).status, 0);
+        }
+
+        static bool is_isolated()
+        {
+                return GetParam() != "none";
         }
 };
 
-TEST_F(ExecTaskStreaming, NoTtyBasic)
+INSTANTIATE_TEST_SUITE_P(Isolation, ExecTaskStreaming, testing::Values("none", "container"),
+                [](const auto &chosen) { return chosen.param; });
+
+TEST_P(ExecTaskStreaming, NoTtyBasic)
 {
         auto session = exec_script("echo hello stdout; echo hello stderr >&2; exit 43");
 
@@ -34,7 +56,7 @@ TEST_F(ExecTaskStreaming, NoTtyBasic)
 }
 
 /* Each line is there before the program is let go on. */
-TEST_F(ExecTaskStreaming, NoTtyStreaming)
+TEST_P(ExecTaskStreaming, NoTtyStreaming)
 {
         auto session = exec_script("for i in 1 2 3; do echo $i; read go; done");
 
@@ -46,7 +68,7 @@ TEST_F(ExecTaskStreaming, NoTtyStreaming)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 }));
 }
 
-TEST_F(ExecTaskStreaming, NoTtySttyCheck)
+TEST_P(ExecTaskStreaming, NoTtySttyCheck)
 {
         auto session = exec({ "stty", "size" });
 
@@ -55,7 +77,7 @@ TEST_F(ExecTaskStreaming, NoTtySttyCheck)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 1, 0 }));
 }
 
-TEST_F(ExecTaskStreaming, NoTtyStdinPassing)
+TEST_P(ExecTaskStreaming, NoTtyStdinPassing)
 {
         auto session = exec_script("echo hello from command; cat");
 
@@ -67,7 +89,7 @@ TEST_F(ExecTaskStreaming, NoTtyStdinPassing)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 }));
 }
 
-TEST_F(ExecTaskStreaming, TtyBasic)
+TEST_P(ExecTaskStreaming, TtyBasic)
 {
         auto session = exec_script("echo hello stdout; echo hello stderr >&2; exit 43", tty());
 
@@ -75,7 +97,7 @@ TEST_F(ExecTaskStreaming, TtyBasic)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 43, 0 }));
 }
 
-TEST_F(ExecTaskStreaming, TtyStreaming)
+TEST_P(ExecTaskStreaming, TtyStreaming)
 {
         auto session = exec_script("stty -echo; for i in 1 2 3; do echo $i; read go; done", tty());
 
@@ -87,7 +109,7 @@ TEST_F(ExecTaskStreaming, TtyStreaming)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 }));
 }
 
-TEST_F(ExecTaskStreaming, TtySttyCheck)
+TEST_P(ExecTaskStreaming, TtySttyCheck)
 {
         auto session = exec_script("stty -echo; echo ready; read go; stty size", tty(1, 1));
 
@@ -99,7 +121,7 @@ TEST_F(ExecTaskStreaming, TtySttyCheck)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 }));
 }
 
-TEST_F(ExecTaskStreaming, TtyStdinPassing)
+TEST_P(ExecTaskStreaming, TtyStdinPassing)
 {
         auto session = exec_script("echo hello from command; cat", tty());
 
@@ -114,41 +136,46 @@ TEST_F(ExecTaskStreaming, TtyStdinPassing)
 }
 
 /* Only the lead process counts, whoever still has the terminal. */
-TEST_F(ExecTaskStreaming, TtyChildrenProcesses)
+TEST_P(ExecTaskStreaming, TtyChildrenProcesses)
 {
         auto session = exec_script(
-                        "trap '' HUP; (sleep 1000; echo from background) & echo $!; echo from main; exit 12",
-                        tty());
-        pid_t child = std::stoi(session->read_until("\n"));
+                        "trap '' HUP; (sleep 2345; echo from background) & echo from main; exit 12", tty());
+        const std::vector<std::string> count = { "pgrep", "-fxc", "sleep 2345" };
 
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 12, 0 }));
         EXPECT_EQ(session->read_available(), "from main\r\n");
-        EXPECT_EQ(kill(child, 0), 0) << "it lives on in the task, and ends with it at the latest";
+        EXPECT_EQ(run(count).text, "1\n") << "it lives on in the task, and ends with it at the latest";
         ASSERT_TRUE(stop(id, "", 0).ok());
         wait(id);
-        EXPECT_EQ(kill(child, 0), -1);
+        EXPECT_EQ(run(count).text, "0\n");
 }
 
-/* The half of the case "isolation" that is about tasks without. */
-TEST_F(ExecTaskStreaming, IsolationNoneSharesFilesAndCgroup)
+/* The case "isolation". */
+TEST_P(ExecTaskStreaming, FilesAndCgroupAreTheTasks)
 {
-        std::string file = "/tmp/exec-isolation";
+        const std::string file = "/tmp/exec-isolation", text = "hello from the session\n";
+        std::string cgroup = client.property(path, "ControlGroup");
 
         (void) unlink(file.c_str());
-        auto session = exec_script("cat /proc/self/cgroup; echo hello from the session >" + file);
-        std::vector<std::string> lines = lines_of(session->read_output());
+        auto session = exec_script("echo hello from the session >" + file + "; echo done; read go");
+        EXPECT_EQ(session->read_until("\n"), "done\n");
+        EXPECT_EQ(cgroup, "/nomad.slice/" + unit_of(id));
+        EXPECT_EQ(lines_of(read_file("/sys/fs/cgroup" + cgroup + "/task/cgroup.procs")).size(),
+                        is_isolated() ? 3U : 2U)
+                        << "the task, the session, and the session's parent where there is one";
+        session->write("go\n");
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 }));
-        ASSERT_FALSE(lines.empty());
-        EXPECT_EQ(lines.back(), "0::" + client.property(path, "ControlGroup") + "/task");
-        EXPECT_EQ(lines.back(), "0::/nomad.slice/" + unit_of(id) + "/task");
 
-        EXPECT_EQ(read_file(file), "hello from the session\n") << "a file of the host's";
-        EXPECT_EQ(exec({ "cat", file })->read_output(), "hello from the session\n");
+        EXPECT_EQ(exists(file), !is_isolated()) << "on the host";
+        EXPECT_EQ(exec({ "cat", file })->read_output(), text);
+        if (is_isolated()) {
+                EXPECT_EQ(read_file(TASK_DIRECTORY + file), text);
+        }
         (void) unlink(file.c_str());
 }
 
 /* Upstream: TestRawExec_ExecTaskStreaming_User, skipped there, "always been broken". */
-TEST_F(ExecTaskStreaming, TestRawExec_ExecTaskStreaming_User)
+TEST_P(ExecTaskStreaming, TestRawExec_ExecTaskStreaming_User)
 {
         auto session = exec_script("whoami; id -G; echo $USER $LOGNAME $HOME", Spec().set("User", "nobody"));
         EXPECT_EQ(session->read_output(), "nobody\n65534\nnobody nobody /nonexistent\n");
@@ -159,9 +186,15 @@ TEST_F(ExecTaskStreaming, TestRawExec_ExecTaskStreaming_User)
         EXPECT_EQ(exec_error({ "whoami" }, Spec().set("User", "no-such-user")), "InvalidSpec");
 }
 
-class Exec : public ExecTaskStreaming
+class Exec : public SessionTest
 {
       protected:
+        void SetUp() override
+        {
+                SessionTest::SetUp();
+                start_idle();
+        }
+
         static uint64_t resident_kib(pid_t pid)
         {
                 for (const auto &line : lines_of(read_file("/proc/" + std::to_string(pid) + "/status")))

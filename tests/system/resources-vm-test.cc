@@ -94,6 +94,19 @@ TEST_F(ResourcesVm, MemoryMaxKillsAndReports)
         EXPECT_LE(std::stoull(client.property(path_of("eater"), "MemoryPeak")), 32 * MIB);
 }
 
+TEST_F(ResourcesVm, TestExecDriver_OOMKilled)
+{
+        start("contained",
+                        Spec().set("Command", "tail")
+                                        .set("Arguments", std::vector<std::string>{ "/dev/zero" })
+                                        .set("Isolation", "container")
+                                        .set("TaskDirectory", directory)
+                                        .set("MemoryMax", 32 * MIB)
+                                        .set("MemorySwapMax", uint64_t{ 0 }));
+        EXPECT_EQ(wait_patiently("contained"), (Exit{ "oom-kill", 137, SIGKILL, true }));
+        EXPECT_EQ(client.property(path_of("contained"), "OOMKilled"), "true");
+}
+
 TEST_F(ResourcesVm, OOMKillOfAChildIsReportedToo)
 {
         start("parent",
