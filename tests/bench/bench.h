@@ -44,6 +44,7 @@ void bench_settle(const Bench *bench);
 /* The measures; each leaves the machine as it was. */
 void measure_start(Bench *bench);
 void measure_rate(Bench *bench);
+void measure_isolated(Bench *bench);
 void measure_scale(Bench *bench);
 void measure_memory(Bench *bench);
 void measure_logs(Bench *bench);

@@ -21,6 +21,7 @@ static const struct {
 } measures[] = {
         { "start", measure_start },
         { "rate", measure_rate },
+        { "isolated", measure_isolated },
         { "exec", measure_exec },
         { "logs", measure_logs },
         { "loud", measure_loud },

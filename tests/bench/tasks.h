@@ -10,8 +10,9 @@ typedef struct Tasks {
         const char *prefix;
         const char *command;
         const char *const *arguments;
-        const char *log_target;    /* NULL: the default, files and journal */
-        const char *log_directory; /* NULL: the default */
+        const char *log_target;     /* NULL: the default, files and journal */
+        const char *log_directory;  /* NULL: the default */
+        const char *root_directory; /* NULL: not isolated */
         size_t n_live;
 } Tasks;
 
