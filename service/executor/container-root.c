@@ -44,6 +44,7 @@ void container_root_clear(ContainerRoot *root)
         g_clear_pointer(&root->trees, g_array_unref);
 }
 
+/* DESTINATION is without symbolic links. */
 static int add_tree(ContainerRoot *root, const char *source, const char *destination)
 {
         ContainerTree tree = { .fd = open(source, O_PATH | O_CLOEXEC) };
@@ -51,9 +52,7 @@ static int add_tree(ContainerRoot *root, const char *source, const char *destina
         if (tree.fd < 0)
                 return -errno;
 
-        tree.destination = g_canonicalize_filename(destination, "/");
-        if (strcmp(tree.destination, "/") == 0)
-                *tree.destination = '\0';
+        tree.destination = g_strdup(destination);
         g_array_append_val(root->trees, tree);
         return 0;
 }
@@ -64,7 +63,7 @@ static int open_root(const Isolation *isolation, ContainerRoot *root, sd_bus_err
         struct stat st;
         int r;
 
-        r = add_tree(root, root->path, "/");
+        r = add_tree(root, root->path, "");
         if (r >= 0 && fstat(g_array_index(root->trees, ContainerTree, 0).fd, &st) < 0)
                 r = -errno;
         if (r >= 0 && !S_ISDIR(st.st_mode))
@@ -73,66 +72,6 @@ static int open_root(const Isolation *isolation, ContainerRoot *root, sd_bus_err
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s '%s' cannot be opened: %s", key,
                                 root->path, g_strerror(-r));
 
-        return 0;
-}
-
-/* A part of the path that is not there yet is made by the runtime. */
-static int check_destination(
-                const ContainerRoot *root, const char *key, const char *path, sd_bus_error *error)
-{
-        _cleanup_close_ int fd = -1;
-
-        if (container_root_resolve(root, path, &fd) == -EXDEV)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
-                                "%s has the destination '%s', which leads out of the root", key, path);
-
-        return 0;
-}
-
-static int add_mounts(const Isolation *isolation, ContainerRoot *root, sd_bus_error *error)
-{
-        for (guint i = 0; isolation->mounts && i < isolation->mounts->len; i++) {
-                const Binding *mount = g_ptr_array_index(isolation->mounts, i);
-                int r;
-
-                r = check_destination(root, "Mounts", mount->destination, error);
-                if (r < 0)
-                        return r;
-                (void) add_tree(root, mount->source, mount->destination);
-        }
-        for (guint i = 0; isolation->devices && i < isolation->devices->len; i++) {
-                const Binding *device = g_ptr_array_index(isolation->devices, i);
-                int r;
-
-                r = check_destination(root, "Devices", device->destination, error);
-                if (r < 0)
-                        return r;
-        }
-
-        return 0;
-}
-
-int container_root_open(const Isolation *isolation, ContainerRoot *ret, sd_bus_error *error)
-{
-        g_auto(ContainerRoot) root = {
-                .path = isolation_root(isolation),
-                .trees = g_array_new(FALSE, FALSE, sizeof(ContainerTree)),
-        };
-        int r;
-
-        g_array_set_clear_func(root.trees, clear_tree);
-        r = open_root(isolation, &root, error);
-        if (r < 0)
-                return r;
-        if (isolation_binds_host(isolation))
-                for (const char *const *path = container_host_directories; *path; path++)
-                        (void) add_tree(&root, *path, *path);
-        r = add_mounts(isolation, &root, error);
-        if (r < 0)
-                return r;
-
-        *ret = root;
-        root.trees = NULL;
         return 0;
 }
 
@@ -201,7 +140,13 @@ typedef struct Walk {
         GString *resolved; /* "" or "/a/b", without links */
         char *rest;
         unsigned links;
+        bool made_up; /* what is not there yet is a directory */
 } Walk;
+
+static Walk walk_to(const char *path)
+{
+        return (Walk){ .resolved = g_string_new(NULL), .rest = g_strdup(path) };
+}
 
 static void walk_clear(Walk *walk)
 {
@@ -265,7 +210,7 @@ static int step(const ContainerRoot *root, Walk *walk, const char *name)
 
         g_string_append_printf(walk->resolved, "/%s", name);
         r = open_resolved(root, walk->resolved->str, &fd);
-        if (r == -ENOENT && leads_to_tree(root, walk->resolved->str))
+        if (r == -ENOENT && (walk->made_up || leads_to_tree(root, walk->resolved->str)))
                 return 0;
         if (r < 0)
                 return r;
@@ -275,20 +220,98 @@ static int step(const ContainerRoot *root, Walk *walk, const char *name)
         return S_ISLNK(st.st_mode) ? follow(walk, fd, parent_length) : 0;
 }
 
-int container_root_resolve(const ContainerRoot *root, const char *path, int *ret_fd)
+/* To the end of the path, or to what cannot be followed. */
+static int walk_on(const ContainerRoot *root, Walk *walk)
 {
-        g_auto(Walk) walk = { .resolved = g_string_new(NULL), .rest = g_strdup(path) };
-
         for (;;) {
-                g_autofree char *name = next_component(&walk);
+                g_autofree char *name = next_component(walk);
                 int r;
 
                 if (!name)
-                        return open_resolved(root, walk.resolved->str, ret_fd);
-                r = step(root, &walk, name);
+                        return 0;
+                r = step(root, walk, name);
                 if (r < 0)
                         return r;
         }
+}
+
+int container_root_resolve(const ContainerRoot *root, const char *path, int *ret_fd)
+{
+        g_auto(Walk) walk = walk_to(path);
+        int r;
+
+        r = walk_on(root, &walk);
+        if (r < 0)
+                return r;
+
+        return open_resolved(root, walk.resolved->str, ret_fd);
+}
+
+/* Where the runtime is going to mount PATH: over what its symbolic links lead to. What it cannot follow it refuses
+ * by itself. */
+static int resolve_destination(const ContainerRoot *root, const char *key, const char *path, char **ret,
+                sd_bus_error *error)
+{
+        g_auto(Walk) walk = walk_to(path);
+        int r;
+
+        walk.made_up = true;
+        r = walk_on(root, &walk);
+        if (r == -EXDEV)
+                return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                                "%s has the destination '%s', which leads out of the root", key, path);
+
+        *ret = g_strdup(walk.resolved->str);
+        return 0;
+}
+
+static int add_mounts(const Isolation *isolation, ContainerRoot *root, sd_bus_error *error)
+{
+        for (guint i = 0; isolation->mounts && i < isolation->mounts->len; i++) {
+                const Binding *mount = g_ptr_array_index(isolation->mounts, i);
+                g_autofree char *destination = NULL;
+                int r;
+
+                r = resolve_destination(root, "Mounts", mount->destination, &destination, error);
+                if (r < 0)
+                        return r;
+                (void) add_tree(root, mount->source, destination);
+        }
+        for (guint i = 0; isolation->devices && i < isolation->devices->len; i++) {
+                const Binding *device = g_ptr_array_index(isolation->devices, i);
+                g_autofree char *destination = NULL;
+                int r;
+
+                r = resolve_destination(root, "Devices", device->destination, &destination, error);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+int container_root_open(const Isolation *isolation, ContainerRoot *ret, sd_bus_error *error)
+{
+        g_auto(ContainerRoot) root = {
+                .path = isolation_root(isolation),
+                .trees = g_array_new(FALSE, FALSE, sizeof(ContainerTree)),
+        };
+        int r;
+
+        g_array_set_clear_func(root.trees, clear_tree);
+        r = open_root(isolation, &root, error);
+        if (r < 0)
+                return r;
+        if (isolation_binds_host(isolation))
+                for (const char *const *path = container_host_directories; *path; path++)
+                        (void) add_tree(&root, *path, *path);
+        r = add_mounts(isolation, &root, error);
+        if (r < 0)
+                return r;
+
+        *ret = root;
+        root.trees = NULL;
+        return 0;
 }
 
 /* Like container_root_resolve(), but only a regular file will do. */

@@ -372,6 +372,23 @@ TEST_F(ContainerRootTest, LinksInAMountAreThoseOfTheContainer)
         EXPECT_EQ(resolved("/data/out"), leads_out);
 }
 
+TEST_F(ContainerRootTest, MountOverALinkIsWhereTheLinkLeads)
+{
+        file("root/usr/bin/tool");
+        file("host/file");
+        file("single");
+        link("root/bin", "usr/bin");
+        link("root/var/run", "/run");
+        mount("single", "/bin/tool");
+        mount("host", "/var/run/made/by/runtime");
+
+        EXPECT_EQ(resolved("/bin/tool"), "single");
+        EXPECT_EQ(resolved("/usr/bin/tool"), "single");
+        EXPECT_EQ(resolved("/run/made/by/runtime/file"), "host/file");
+        EXPECT_EQ(resolved("/var/run/made/by/runtime/file"), "host/file");
+        EXPECT_EQ(command("/bin/tool"), "/bin/tool");
+}
+
 TEST_F(ContainerRootTest, SourceThatIsNotThereIsLeftToTheRuntime)
 {
         file("root/data/file");
