@@ -75,20 +75,15 @@ static int open_root(const Isolation *isolation, ContainerRoot *root, sd_bus_err
         return 0;
 }
 
-/* The tree that PATH is in: the last of those mounted the deepest. */
+/* The tree that PATH is in: the last one mounted there or above, which covers all that was there before. */
 static const ContainerTree *find_tree(const ContainerRoot *root, const char *path)
 {
-        const ContainerTree *found = &g_array_index(root->trees, ContainerTree, 0);
+        guint i = root->trees->len - 1;
 
-        for (guint i = 1; i < root->trees->len; i++) {
-                const ContainerTree *tree = &g_array_index(root->trees, ContainerTree, i);
+        while (i > 0 && !cgroup_contains(g_array_index(root->trees, ContainerTree, i).destination, path))
+                i--;
 
-                if (cgroup_contains(tree->destination, path) &&
-                                strlen(tree->destination) >= strlen(found->destination))
-                        found = tree;
-        }
-
-        return found;
+        return &g_array_index(root->trees, ContainerTree, i);
 }
 
 /* Whether something is mounted below PATH, for which the runtime makes a directory. */

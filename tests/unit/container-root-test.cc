@@ -348,6 +348,17 @@ TEST_F(ContainerRootTest, OfTwoMountsAtOnePlaceTheLastIsSeen)
         EXPECT_EQ(resolved("/data/file"), "second/file");
 }
 
+TEST_F(ContainerRootTest, MountAboveAnEarlierOneCoversIt)
+{
+        file("first/file");
+        directory("second/inner");
+        mount("first", "/data/inner");
+        mount("second", "/data");
+
+        EXPECT_EQ(resolved("/data/inner"), "second/inner");
+        EXPECT_EQ(resolved("/data/inner/file"), missing);
+}
+
 TEST_F(ContainerRootTest, NameThatOnlyBeginsLikeAMount)
 {
         file("root/database/file");
