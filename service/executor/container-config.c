@@ -46,6 +46,12 @@ static JsonObject *process_capabilities(char **names, uint32_t uid)
         return capabilities;
 }
 
+/* Numbers of json-glib have a sign. What is too large for one is as good as infinite, see container_json(). */
+static gint64 limit_number(uint64_t limit)
+{
+        return limit > INT64_MAX ? -1 : (gint64) limit;
+}
+
 static JsonArray *process_limits(const Task *task)
 {
         g_autoptr(GArray) limits = program_limits(task);
@@ -57,8 +63,8 @@ static JsonArray *process_limits(const Task *task)
                 JsonObject *object = json_object_new();
 
                 json_object_set_string_member(object, "type", type);
-                json_object_set_int_member(object, "soft", (gint64) limit->soft);
-                json_object_set_int_member(object, "hard", (gint64) limit->hard);
+                json_object_set_int_member(object, "soft", limit_number(limit->soft));
+                json_object_set_int_member(object, "hard", limit_number(limit->hard));
                 json_array_add_object_element(array, object);
         }
 

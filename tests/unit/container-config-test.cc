@@ -237,6 +237,17 @@ TEST_F(ContainerConfigTest, DescriptorsAreThoseThatTheServiceWasGiven)
         EXPECT_EQ(limits(), (Limits{ { "RLIMIT_NOFILE", "1234 " + std::to_string(own.rlim_max) } }));
 }
 
+/* The numbers of json-glib have a sign. */
+TEST_F(ContainerConfigTest, LimitTooLargeForANumberIsNone)
+{
+        configure(R"("ResourceLimits":{"NOFILE":[1,2],"AS":[9223372036854775807,-9223372036854775808],)"
+                  R"("FSIZE":[-1234,-1]})");
+        EXPECT_EQ(limits(),
+                        (Limits{ { "RLIMIT_NOFILE", "1 2" },
+                                        { "RLIMIT_AS", "9223372036854775807 18446744073709551615" },
+                                        { "RLIMIT_FSIZE", "18446744073709551615 18446744073709551615" } }));
+}
+
 TEST_F(ContainerConfigTest, ProcessOfASession)
 {
         char variable[] = "A=2", *environment[] = { variable, nullptr };
