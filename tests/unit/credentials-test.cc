@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "credentials.h"
 
+#include <cstdio>
 #include <gtest/gtest.h>
 #include <nss.h>
+#include <pwd.h>
 #include <string>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -68,6 +70,161 @@ TEST_F(CredentialsTest, DatabaseThatCannotBeRead)
         EXPECT_STRNE(error.name, BUS_ERROR_INVALID_SPEC) << error.message;
         EXPECT_NE(std::string(error.message).find("Cannot look up User 'daemon'"), std::string::npos)
                         << error.message;
+}
+
+/* The files of a root, which has users of its own. Those who are not root can ask for themselves only. */
+class UserFilesTest : public CredentialsTest
+{
+      protected:
+        void TearDown() override
+        {
+                user_database_clear(&database);
+                CredentialsTest::TearDown();
+        }
+
+        static void write_file(FILE **file, const std::string &text)
+        {
+                g_clear_pointer(file, fclose);
+                *file = tmpfile();
+                ASSERT_NE(*file, nullptr);
+                ASSERT_GE(fputs(text.c_str(), *file), 0);
+                ASSERT_EQ(fflush(*file), 0);
+        }
+
+        void write_files()
+        {
+                write_file(&database.passwd,
+                                "# a comment\n\nhalf:x:12\nother:x:4000000001:7:::\nalice:x:" + own() +
+                                                ":4000:Alice,,,:/home/alice:/bin/ash\n"
+                                                "second:x:" +
+                                                own() + ":5000::/home/second:\n");
+                write_file(&database.group,
+                                "alice:x:4000:\nbroken\nvideo:x:44:other,alice\naudio:x:63:other\n"
+                                "own:x:4000:alice\nlast:x:4000000001:alicea,alice\nname:x:65:aalice\n");
+        }
+
+        int lookup(const char *user, const char *group)
+        {
+                credentials_clear(&credentials);
+                credentials = {};
+                sd_bus_error_free(&error);
+                return credentials_lookup(&database, user, group, &credentials, &error);
+        }
+
+        std::string groups() const
+        {
+                g_autofree char *joined =
+                                credentials.groups ? g_strjoinv(" ", credentials.groups) : g_strdup("none");
+
+                return joined;
+        }
+
+        void expect_invalid(const char *user, const char *group, const std::string &message)
+        {
+                EXPECT_LT(lookup(user, group), 0);
+                EXPECT_STREQ(error.name, BUS_ERROR_INVALID_SPEC);
+                EXPECT_EQ(std::string(error.message ? error.message : ""), message);
+        }
+
+        UserDatabase database = {};
+};
+
+TEST_F(UserFilesTest, UserByNameHasWhatTheFilesSay)
+{
+        write_files();
+        ASSERT_EQ(lookup("alice", nullptr), 0) << error.message;
+        EXPECT_STREQ(credentials.user, "alice");
+        EXPECT_EQ(credentials.uid, geteuid());
+        EXPECT_EQ(credentials.gid, 4000U);
+        EXPECT_STREQ(credentials.home, "/home/alice");
+        EXPECT_STREQ(credentials.shell, "/bin/ash");
+        EXPECT_EQ(groups(), "4000 44 4000000001");
+        /* and again, from the start of the files */
+        ASSERT_EQ(lookup("second", nullptr), 0) << error.message;
+        EXPECT_EQ(credentials.gid, 5000U);
+        EXPECT_STREQ(credentials.home, "/home/second");
+        EXPECT_EQ(groups(), "5000");
+        ASSERT_EQ(lookup("alice", nullptr), 0) << error.message;
+        EXPECT_EQ(groups(), "4000 44 4000000001");
+}
+
+TEST_F(UserFilesTest, UserByNumberIsTheFirstWithIt)
+{
+        write_files();
+        ASSERT_EQ(lookup(own().c_str(), nullptr), 0) << error.message;
+        EXPECT_STREQ(credentials.user, "alice");
+        EXPECT_EQ(credentials.gid, 4000U);
+        EXPECT_EQ(groups(), "4000 44 4000000001");
+        /* the service's own */
+        ASSERT_EQ(lookup(nullptr, nullptr), 0) << error.message;
+        EXPECT_STREQ(credentials.user, "alice");
+}
+
+TEST_F(UserFilesTest, GroupTakesThePlaceOfTheUsersOwn)
+{
+        write_files();
+        ASSERT_EQ(lookup("alice", "audio"), 0) << error.message;
+        EXPECT_EQ(credentials.gid, 63U);
+        EXPECT_EQ(groups(), "63 44 4000 4000000001");
+        ASSERT_EQ(lookup("alice", "4294967294"), 0) << error.message;
+        EXPECT_EQ(credentials.gid, 4294967294U);
+        EXPECT_EQ(groups(), "4294967294 44 4000 4000000001");
+}
+
+/* The host's are not those of the root. */
+TEST_F(UserFilesTest, NamesThatTheFilesDoNotHave)
+{
+        write_files();
+        ASSERT_NE(getpwuid(0), nullptr);
+        expect_invalid("root", nullptr, "User 'root' is unknown");
+        expect_invalid("half", nullptr, "User 'half' is unknown");
+        expect_invalid("alic", nullptr, "User 'alic' is unknown");
+        expect_invalid("alice", "root", "Group 'root' is unknown");
+        expect_invalid("alice", "broken", "Group 'broken' is unknown");
+        expect_invalid("4000000002", nullptr,
+                        "User '4000000002' is not in the user database: Group is required");
+        EXPECT_EQ(credentials.user, nullptr);
+}
+
+TEST_F(UserFilesTest, RootWithoutFiles)
+{
+        expect_invalid("root", nullptr, "User 'root' is unknown");
+        expect_invalid(own().c_str(), "root", "Group 'root' is unknown");
+        ASSERT_EQ(lookup(own().c_str(), "7"), 0) << error.message;
+        EXPECT_EQ(credentials.user, own());
+        EXPECT_EQ(credentials.gid, 7U);
+        EXPECT_EQ(credentials.home, nullptr);
+        EXPECT_EQ(credentials.shell, nullptr);
+        EXPECT_EQ(groups(), "none");
+        if (geteuid() == 0) {
+                ASSERT_EQ(lookup("0", nullptr), 0) << error.message;
+                EXPECT_EQ(credentials.gid, 0U);
+        }
+}
+
+TEST_F(UserFilesTest, PasswordFileAlone)
+{
+        write_files();
+        g_clear_pointer(&database.group, fclose);
+        ASSERT_EQ(lookup("alice", nullptr), 0) << error.message;
+        EXPECT_EQ(groups(), "4000");
+        expect_invalid("alice", "video", "Group 'video' is unknown");
+}
+
+TEST_F(UserFilesTest, OnlyRootsServiceTakesAnother)
+{
+        int r;
+
+        write_files();
+        r = lookup("other", nullptr);
+        if (geteuid() == 0) {
+                EXPECT_EQ(r, 0) << error.message;
+                EXPECT_EQ(credentials.uid, 4000000001U);
+                EXPECT_EQ(groups(), "7 44 63");
+        } else {
+                EXPECT_LT(r, 0);
+                EXPECT_STREQ(error.name, SD_BUS_ERROR_ACCESS_DENIED);
+        }
 }
 
 } // namespace
