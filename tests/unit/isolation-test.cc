@@ -481,6 +481,12 @@ TEST_F(IsolationTest, AllCapabilitiesAreThoseOfTheService)
 TEST_F(IsolationTest, EachCapabilityHasItsNumber)
 {
         EXPECT_EQ(capability_numbers.size(), 41U);
+        ASSERT_EQ(read_isolated("Capabilities", "as", 1, "all"), "");
+
+        g_auto(GStrv) all = isolation_capabilities(&spec.isolation, true, 0);
+
+        for (char **name = all; name[0] && name[1]; name++)
+                EXPECT_LT(bit_of(name[0]), bit_of(name[1]));
         for (const auto &[name, number] : capability_numbers) {
                 uint64_t bit = UINT64_C(1) << number;
                 g_autofree const char *lower = g_ascii_strdown(name.c_str(), -1);
