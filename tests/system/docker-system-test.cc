@@ -102,7 +102,7 @@ class Docker : public ContainerLogTest
                 const Output output = run(argv);
                 if (output.status != 0)
                         throw std::runtime_error(output.text);
-                const std::string id = output.text.substr(0, 64);
+                std::string id = output.text.substr(0, 64);
                 containers.insert(id);
                 return id;
         }

@@ -55,7 +55,7 @@ class Podman : public ContainerLogTest, public testing::WithParamInterface<const
                 const Output output = run(argv);
                 if (output.status != 0)
                         throw std::runtime_error(output.text);
-                const std::string id = lines_of(output.text).back();
+                std::string id = lines_of(output.text).back();
                 containers.insert(id);
                 return id;
         }
