@@ -286,6 +286,10 @@ static MoveResult move_pipe(Stream *stream, size_t *ret_moved)
         stream->spent = 0;
         while (n > 0 && moved + stream->spent < MOVE_BUDGET) {
                 n = move_chunk(stream);
+                if (n > 0 && moved > 0 && n < MOVE_WORTHWHILE) {
+                        *ret_moved = moved + (size_t) n;
+                        return MOVE_MOST;
+                }
                 if (n > 0)
                         moved += (size_t) n;
         }

@@ -10,8 +10,12 @@ G_BEGIN_DECLS
 #define MOVE_BUDGET    (256U * 1024U)
 #define MOVE_FILE_COST (8U * 1024U)
 
+/* Who takes what is written while a larger piece is moved slows the writer down: pipes have one lock. */
+#define MOVE_WORTHWHILE 4096
+
 typedef enum MoveResult {
         MOVE_EMPTY,        /* nothing is left that could be moved before more is written */
+        MOVE_MOST,         /* what may be left came while the rest was moved */
         MOVE_MORE,         /* there is more */
         MOVE_END,          /* all writers are gone, and everything has been moved */
         MOVE_WAIT_JOURNAL, /* the journal is slow */

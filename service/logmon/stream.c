@@ -10,18 +10,17 @@
 #include "line.h"
 #include "stream-move.h"
 
-/* A pipe that wakes us more often than this is looked at by a timer instead, so that many small writes cost one wake-up.
- * The delay follows the traffic: long enough to collect, short enough that the pipe does not fill up. */
+/* A pipe that wakes us more often than this, and with little, is looked at by a timer instead, so that many small writes
+ * cost one wake-up. The delay follows the traffic: long enough to collect, short enough that the pipe does not fill up. */
 #define BUSY_USEC      (50U * 1000U)
-#define DELAY_MIN_USEC 1000U
+#define DELAY_MIN_USEC 100U
 #define DELAY_MAX_USEC (32U * 1000U)
+#define DELAY_ACCURACY 4U /* a part of the delay */
 
 /* While the journal is slow, and while a disk is full. */
 #define JOURNAL_RETRY_MIN_USEC 2000U
 #define JOURNAL_RETRY_MAX_USEC (32U * 1000U)
 #define DISK_RETRY_USEC        (200U * 1000U)
-
-#define TIMER_ACCURACY_USEC 500U
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 
@@ -111,6 +110,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 static int look_again(Stream *stream, uint64_t delay)
 {
+        uint64_t accuracy = MAX(delay / DELAY_ACCURACY, 1);
         int r;
 
         r = sd_event_source_set_enabled(stream->io, SD_EVENT_OFF);
@@ -118,15 +118,34 @@ static int look_again(Stream *stream, uint64_t delay)
                 return r;
         if (!stream->timer)
                 return sd_event_add_time_relative(stream->event, &stream->timer, CLOCK_MONOTONIC, delay,
-                                TIMER_ACCURACY_USEC, on_timer, stream);
+                                accuracy, on_timer, stream);
 
+        r = sd_event_source_set_time_accuracy(stream->timer, accuracy);
+        if (r < 0)
+                return r;
         r = sd_event_source_set_time_relative(stream->timer, delay);
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(stream->timer, SD_EVENT_ONESHOT);
 }
 
-static int pace(Stream *stream, size_t moved, bool timer)
+static uint64_t shorter_delay(const Stream *stream)
+{
+        return stream->delay > DELAY_MIN_USEC ? stream->delay / 2 : 0;
+}
+
+static uint64_t next_delay(const Stream *stream, size_t moved)
+{
+        if (moved > stream->capacity / 2)
+                return shorter_delay(stream);
+        if (moved < stream->capacity / 8)
+                return CLAMP(stream->delay * 2, DELAY_MIN_USEC, DELAY_MAX_USEC);
+
+        return stream->delay;
+}
+
+/* DRAINED: the pipe is empty, so that its next byte wakes us. */
+static int pace(Stream *stream, size_t moved, bool timer, bool drained)
 {
         uint64_t now, since;
         int r;
@@ -140,16 +159,9 @@ static int pace(Stream *stream, size_t moved, bool timer)
         since = now - stream->last_wake;
         stream->last_wake = now;
 
-        if (!timer && since >= BUSY_USEC) {
-                stream->delay = 0;
+        stream->delay = timer || since < BUSY_USEC ? next_delay(stream, moved) : 0;
+        if (stream->delay == 0 && drained)
                 return sd_event_source_set_enabled(stream->io, SD_EVENT_ON);
-        }
-
-        if (moved > stream->capacity / 2)
-                stream->delay /= 2;
-        else if (moved < stream->capacity / 8)
-                stream->delay *= 2;
-        stream->delay = CLAMP(stream->delay, DELAY_MIN_USEC, DELAY_MAX_USEC);
 
         return look_again(stream, stream->delay);
 }
@@ -179,6 +191,7 @@ static int stream_dispatch(Stream *stream, bool timer)
         switch (result) {
         case MOVE_MORE:
                 /* the other streams first */
+                stream->delay = shorter_delay(stream);
                 return look_again(stream, 0);
         case MOVE_WAIT_JOURNAL:
                 return wait_for_journal(stream, moved);
@@ -189,10 +202,12 @@ static int stream_dispatch(Stream *stream, bool timer)
                         stream_end(stream);
                         return 0;
                 }
-                return pace(stream, moved, timer);
+                return pace(stream, moved, timer, true);
+        case MOVE_MOST:
+                return pace(stream, moved, timer, false);
         case MOVE_EMPTY:
         default:
-                return pace(stream, moved, timer);
+                return pace(stream, moved, timer, true);
         }
 }
 
@@ -223,9 +238,12 @@ void stream_finish(Stream *stream)
         stream->retry_time = MIN(stream->retry_time, 1); /* one last attempt */
         if (stream->journal)
                 stream->journal->hurried = true;
-        for (size_t total = 0; total <= stream->capacity; total += moved)
-                if (stream_move(stream, &moved) != MOVE_MORE)
+        for (size_t total = 0; total <= stream->capacity; total += moved) {
+                MoveResult result = stream_move(stream, &moved);
+
+                if (result != MOVE_MORE && result != MOVE_MOST)
                         break;
+        }
 
         (void) stream_finish_journal(stream);
         stream_end(stream);

@@ -3,6 +3,7 @@
 /* What the tasks of the measures do. Static and small, so that its own start counts for little. */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,10 +37,14 @@ static char *make_lines(size_t size)
         return lines;
 }
 
-static int save_result(const char *path, uint64_t bytes, uint64_t nsec)
+/* DIRECTORY/PID */
+static int save_result(const char *directory, uint64_t bytes, uint64_t nsec)
 {
-        FILE *file = fopen(path, "we");
+        char path[PATH_MAX];
+        FILE *file;
 
+        (void) snprintf(path, sizeof(path), "%s/%d", directory, (int) getpid());
+        file = fopen(path, "we");
         if (!file)
                 return EXIT_FAILURE;
 
@@ -47,17 +52,17 @@ static int save_result(const char *path, uint64_t bytes, uint64_t nsec)
         return fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Writes lines, SIZE bytes at a time, from BEGIN (CLOCK_MONOTONIC, ns) on until DURATION is over or TOTAL is reached. */
-static int write_lines(size_t size, uint64_t begin, uint64_t duration, uint64_t total, const char *result)
+/* Writes lines, SIZE bytes at a time, until DURATION is over or TOTAL is reached. Begins when somebody opens the FIFO GATE
+ * for writing, if there is one. */
+static int write_lines(size_t size, const char *gate, uint64_t duration, uint64_t total, const char *results)
 {
         char *lines = make_lines(size);
-        struct timespec at = { .tv_sec = (time_t) (begin / NSEC_PER_SEC),
-                .tv_nsec = (long) (begin % NSEC_PER_SEC) };
         uint64_t bytes = 0, start, now;
 
         if (!lines || size == 0 || size > WRITE_SIZE_MAX)
                 return EXIT_FAILURE;
-        (void) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+        if (gate && open(gate, O_RDONLY | O_CLOEXEC) < 0)
+                return EXIT_FAILURE;
 
         start = now = now_nsec();
         while (now - start < duration && bytes < total) {
@@ -72,7 +77,7 @@ static int write_lines(size_t size, uint64_t begin, uint64_t duration, uint64_t 
         }
 
         free(lines);
-        return save_result(result, bytes, now_nsec() - start);
+        return save_result(results, bytes, now_nsec() - start);
 }
 
 int main(int argc, char **argv)
@@ -84,12 +89,12 @@ int main(int argc, char **argv)
         if (argc == 2 && strcmp(argv[1], "now") == 0)
                 return printf("%llu\n", (unsigned long long) now_nsec()) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         if (argc == 6 && strcmp(argv[1], "flood") == 0)
-                return write_lines(number(argv[2]), number(argv[3]), number(argv[4]), UINT64_MAX, argv[5]);
+                return write_lines(number(argv[2]), argv[3], number(argv[4]), UINT64_MAX, argv[5]);
         if (argc == 5 && strcmp(argv[1], "write") == 0)
-                return write_lines(number(argv[2]), 0, UINT64_MAX, number(argv[3]), argv[4]);
+                return write_lines(number(argv[2]), NULL, UINT64_MAX, number(argv[3]), argv[4]);
 
         (void) fprintf(stderr,
-                        "Usage: bench-task pause | true | now | flood SIZE BEGIN_NS DURATION_NS RESULT |"
-                        " write SIZE TOTAL RESULT\n");
+                        "Usage: bench-task pause | true | now | flood SIZE GATE DURATION_NS RESULTS |"
+                        " write SIZE TOTAL RESULTS\n");
         return 2;
 }

@@ -8,12 +8,12 @@
 #include "process.h"
 #include "tasks.h"
 
-#define RESULT      BENCH_DIRECTORY "/journal-result"
+#define RESULTS     BENCH_DIRECTORY
 #define REPETITIONS 5
 #define LINES       "40000"
 #define BYTES       "4000000"
 
-static const char *const write_arguments[] = { "write", "100", BYTES, RESULT, NULL };
+static const char *const write_arguments[] = { "write", "100", BYTES, RESULTS, NULL };
 
 /* Without its limit of lines a second, which would count lines that were dropped. */
 static void lift_limits(void)
@@ -74,7 +74,7 @@ static double run_ours(const Bench *bench)
 static double run_systemd_cat(void)
 {
         static const char *const argv[] = { "systemd-cat", "--identifier=bench-cat", BENCH_TASK, "write",
-                "100", BYTES, RESULT, NULL };
+                "100", BYTES, RESULTS, NULL };
         uint64_t start;
         double rate;
 

@@ -11,6 +11,7 @@
 #define WINDOW        32
 #define SINGLE_STARTS 31
 #define LOG_SECONDS   2.0
+#define LOG_KEEP      ((size_t) 5 << 30)
 
 static const char *const pause_arguments[] = { "pause", NULL };
 static const size_t steps[] = { 1, 10, 100, 1000, 3000 };
@@ -93,7 +94,7 @@ static void scale_floor(const Bench *bench)
 static void scale_logs(const Bench *bench)
 {
         for (size_t i = 0; i < n_steps(bench); i++) {
-                Loudness loudness = logs_flood(bench, steps[i], 65536, LOG_SECONDS);
+                Loudness loudness = logs_flood(bench, steps[i], 65536, LOG_SECONDS, LOG_KEEP);
 
                 bench_emit("scale-logs", "nomad-executor", (double) steps[i],
                                 loudness.bytes_per_second / 1e6);

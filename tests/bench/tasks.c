@@ -59,6 +59,8 @@ static int append_spec(sd_bus_message *m, const Tasks *tasks)
                 r = sd_bus_message_append(m, "{sv}", "LogTargets", "as", 1, tasks->log_target);
         if (r >= 0 && tasks->log_directory)
                 r = sd_bus_message_append(m, "{sv}", "LogDirectory", "s", tasks->log_directory);
+        if (r >= 0 && tasks->log_max_file_size > 0)
+                r = sd_bus_message_append(m, "{sv}", "LogMaxFileSize", "t", tasks->log_max_file_size);
         if (r >= 0 && tasks->root_directory)
                 r = sd_bus_message_append(m, "{sv}{sv}", "Isolation", "s", "container", "RootDirectory", "s",
                                 tasks->root_directory);

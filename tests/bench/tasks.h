@@ -12,6 +12,7 @@ typedef struct Tasks {
         const char *const *arguments;
         const char *log_target;     /* NULL: the default, files and journal */
         const char *log_directory;  /* NULL: the default */
+        uint64_t log_max_file_size; /* 0: the default */
         const char *root_directory; /* NULL: not isolated */
         size_t n_live;
 } Tasks;

@@ -69,7 +69,7 @@ TEST_P(Isolation, TestExecDriver_StartWaitStopKill)
 TEST_P(Isolation, StopReachesAHandler)
 {
         start(id, task("trap 'echo stopping; exit 7' INT; echo ready; while :; do sleep 0.01; done"));
-        ASSERT_TRUE(eventually([&] { return exists(log_of(id, "stdout")); }));
+        ASSERT_TRUE(eventually([&] { return read_file(log_of(id, "stdout")) == "ready\n"; }));
         EXPECT_TRUE(stop(id, "", UINT64_MAX).ok());
         EXPECT_EQ(wait(id), (Exit{ "exit-code", 7, 0, false }));
         EXPECT_EQ(read_file(log_of(id, "stdout")), "ready\nstopping\n");
@@ -79,7 +79,7 @@ TEST_P(Isolation, StopReachesAHandler)
 TEST_P(Isolation, TestExecutor_ClientCleanup)
 {
         start(id, task("while :; do echo X; done"));
-        ASSERT_TRUE(eventually([&] { return exists(log_of(id, "stdout")); }));
+        ASSERT_TRUE(eventually([&] { return !read_file(log_of(id, "stdout")).empty(); }));
         EXPECT_TRUE(stop(id, "", 0).ok());
         EXPECT_EQ(wait(id), (Exit{ "signal", 137, 9, false }));
         std::string size = run({ "du", "-sb", "/var/log/nomad/" + label_of(id) }).text;
