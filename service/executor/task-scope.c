@@ -46,6 +46,14 @@ void task_scope_release_controller(Task *task)
         task->manager->n_controlled_scopes--;
 }
 
+/* At shutdown the scopes go first, while somebody is there to end them well and to take their last lines. nomad.slice has that
+ * order, and a scope has that of its slice; to give it to each scope too makes systemd announce a change of both services
+ * with every start. */
+static bool slice_is_ours(const char *slice)
+{
+        return !slice || strcmp(slice, DEFAULT_SLICE) == 0 || g_str_has_prefix(slice, "nomad-");
+}
+
 static int append_properties(sd_bus_message *m, const Task *task, pid_t supervisor)
 {
         const TaskSpec *spec = &task->spec;
@@ -65,11 +73,12 @@ static int append_properties(sd_bus_message *m, const Task *task, pid_t supervis
                         return r;
         }
 
-        /* so that at shutdown the scopes go first, while somebody is there to end them well and to take their last lines */
-        r = sd_bus_message_append(
-                        m, "(sv)", "After", "as", 2, "nomad-executor.service", "nomad-logmon.service");
-        if (r < 0)
-                return r;
+        if (!slice_is_ours(spec->slice)) {
+                r = sd_bus_message_append(m, "(sv)", "After", "as", 2, "nomad-executor.service",
+                                "nomad-logmon.service");
+                if (r < 0)
+                        return r;
+        }
 
         r = resources_append(m, &spec->resources, task_spec_resources_set(spec));
         if (r < 0)
@@ -228,8 +237,28 @@ static int call_get_property(const Task *task, const char *interface, const char
         return bus_queue_call(&task->manager->calls, m, handler, userdata, 0, ret);
 }
 
+/* What systemd says about its units to journald. An unprivileged user's systemd does not. */
+static char *read_exported_invocation(const Task *task)
+{
+        g_autofree char *path = g_strdup_printf("/run/systemd/units/invocation:%s", task->unit);
+        g_autofree char *text = g_file_read_link(path, NULL);
+        sd_id128_t id;
+
+        if (!text || sd_id128_from_string(text, &id) < 0)
+                return NULL;
+
+        return g_steal_pointer(&text);
+}
+
 int task_scope_get_invocation(Task *task, BusCall **ret)
 {
+        g_autofree char *exported = read_exported_invocation(task);
+
+        if (exported) {
+                task_launch_invocation_known(task, exported);
+                return 0;
+        }
+
         return call_get_property(task, SYSTEMD_UNIT, "InvocationID", on_invocation, task, ret);
 }
 

@@ -176,7 +176,7 @@ TaskStatsStream *task_stats_stream_free(TaskStatsStream *stream);
 /* --- task-scope.c --- */
 
 int task_scope_start(Task *task, pid_t supervisor, BusCall **ret);
-/* Asks for the invocation id, and answers by task_launch_invocation_known(). */
+/* Asks for the invocation id, and answers by task_launch_invocation_known(), perhaps at once. */
 int task_scope_get_invocation(Task *task, BusCall **ret);
 /* Asks systemd whether the unit is still there, and answers by task_ending_unit_gone() now or when it goes. */
 int task_scope_query(Task *task, BusCall **ret);

@@ -236,6 +236,7 @@ static ssize_t move_chunk(Stream *stream)
                 size_t size = limit;
 
                 r = show_to_journal(stream, data, size, &limit);
+                stream->journal_is_full = r == -EAGAIN;
                 if (limit == 0 && r >= 0)
                         r = show_unfinished(stream, data, size, &limit);
         }
@@ -281,20 +282,27 @@ static MoveResult drain_journal(Stream *stream, MoveResult result)
 static MoveResult move_pipe(Stream *stream, size_t *ret_moved)
 {
         size_t moved = 0;
+        bool few = false;
         ssize_t n = 1;
 
         stream->spent = 0;
+        stream->journal_is_full = false;
         while (n > 0 && moved + stream->spent < MOVE_BUDGET) {
                 n = move_chunk(stream);
-                if (n > 0 && moved > 0 && n < MOVE_WORTHWHILE) {
-                        *ret_moved = moved + (size_t) n;
-                        return MOVE_MOST;
-                }
-                if (n > 0)
-                        moved += (size_t) n;
+                if (n <= 0)
+                        break;
+
+                few = moved > 0 && n < MOVE_WORTHWHILE;
+                moved += (size_t) n;
+                if (stream->journal_is_full || few)
+                        break;
         }
 
         *ret_moved = moved;
+        if (n > 0 && stream->journal_is_full)
+                return MOVE_WAIT_JOURNAL;
+        if (n > 0 && few)
+                return MOVE_MOST;
         switch (n) {
         case 0:
                 return MOVE_END;

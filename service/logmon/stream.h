@@ -44,6 +44,7 @@ struct Stream {
         gint64 retry_time;     /* files cannot be written; when to try again. 0: they can */
         size_t spent;          /* what of MOVE_BUDGET has gone into other work than moving bytes */
         JournalSink *journal;  /* NULL: not to the journal */
+        bool journal_is_full;  /* it did not take all of what it was shown last */
         bool journal_progress; /* the backlog has become shorter */
         size_t journalled;     /* how much of what is in the pipe the journal has already */
 

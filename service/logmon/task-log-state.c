@@ -205,8 +205,10 @@ int task_log_load(Manager *manager, const char *label, TaskLog **ret)
         g_free(log->last_error);
         log->last_error = g_strdup(last_error ? last_error : "");
         log->state = get_bool(object, "Running") ? TASK_LOG_RUNNING : TASK_LOG_STOPPED;
-        for (size_t i = 0; i < STREAM_MAX; i++)
+        for (size_t i = 0; i < STREAM_MAX; i++) {
                 log->pipes[i] = g_strdup(get_string(object, pipe_keys[i]));
+                log->stored[i] = true;
+        }
 
         *ret = g_steal_pointer(&log);
         return 0;

@@ -135,11 +135,16 @@ static char *stored_name(const TaskLog *log, const char *prefix, StreamKind kind
         return g_strdup_printf("%s%s.%s", prefix, log->label, stream_kind_to_string(kind));
 }
 
-static void unstore_pipe(const TaskLog *log, StreamKind kind)
+static void unstore_pipe(TaskLog *log, StreamKind kind)
 {
-        g_autofree char *name = stored_name(log, TASK_LOG_PIPE_PREFIX, kind);
+        g_autofree char *name = NULL;
 
+        /* each message costs systemd as much as a method call */
+        if (!log->stored[kind])
+                return;
+        name = stored_name(log, TASK_LOG_PIPE_PREFIX, kind);
         (void) fdstore_remove(name);
+        log->stored[kind] = false;
 }
 
 static void call_waiters(TaskLog *log)
@@ -325,11 +330,12 @@ static int open_streams(TaskLog *log, LogConfig *config, Stream **streams, sd_bu
 }
 
 /* One that had the name before, of a stream that has ended, is given up. */
-static int store_pipe(const TaskLog *log, StreamKind kind)
+static int store_pipe(TaskLog *log, StreamKind kind)
 {
         g_autofree char *name = stored_name(log, TASK_LOG_PIPE_PREFIX, kind);
 
-        (void) fdstore_remove(name);
+        unstore_pipe(log, kind);
+        log->stored[kind] = true;
         return fdstore_push(name, &log->streams[kind]->fd, 1);
 }
 

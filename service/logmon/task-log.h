@@ -42,6 +42,7 @@ struct TaskLog {
         TaskLogState state;
         Stream *streams[STREAM_MAX]; /* NULL: none, or it has ended */
         char *pipes[STREAM_MAX];     /* "device:inode", to know a pipe again after a restart */
+        bool stored[STREAM_MAX];     /* one of its name may be in the fd store */
         uint32_t slot;               /* of the counters */
         Counters *counters;
         char *last_error;

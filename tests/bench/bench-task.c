@@ -13,6 +13,7 @@
 
 #define NSEC_PER_SEC   UINT64_C(1000000000)
 #define LINE_SIZE      100U
+#define NUMBER_DIGITS  10U
 #define WRITE_SIZE_MAX (1024U * 1024U)
 
 static uint64_t now_nsec(void)
@@ -52,20 +53,17 @@ static int save_result(const char *directory, uint64_t bytes, uint64_t nsec)
         return fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Writes lines, SIZE bytes at a time, until DURATION is over or TOTAL is reached. Begins when somebody opens the FIFO GATE
- * for writing, if there is one. */
-static int write_lines(size_t size, const char *gate, uint64_t duration, uint64_t total, const char *results)
+/* Writes lines, SIZE bytes at a time, from when somebody opens the FIFO GATE for writing until DURATION is over. */
+static int flood(size_t size, const char *gate, uint64_t duration, const char *results)
 {
         char *lines = make_lines(size);
         uint64_t bytes = 0, start, now;
 
-        if (!lines || size == 0 || size > WRITE_SIZE_MAX)
-                return EXIT_FAILURE;
-        if (gate && open(gate, O_RDONLY | O_CLOEXEC) < 0)
+        if (!lines || size == 0 || size > WRITE_SIZE_MAX || open(gate, O_RDONLY | O_CLOEXEC) < 0)
                 return EXIT_FAILURE;
 
         start = now = now_nsec();
-        while (now - start < duration && bytes < total) {
+        while (now - start < duration) {
                 ssize_t n = write(STDOUT_FILENO, lines, size);
 
                 if (n < 0)
@@ -80,6 +78,24 @@ static int write_lines(size_t size, const char *gate, uint64_t duration, uint64_
         return save_result(results, bytes, now_nsec() - start);
 }
 
+/* N lines, no two of them the same: journald stores what is the same only once. */
+static int number_lines(uint64_t n)
+{
+        char *line = make_lines(LINE_SIZE);
+
+        for (uint64_t i = 0; line && i < n; i++) {
+                uint64_t value = i;
+
+                for (unsigned digit = NUMBER_DIGITS; digit-- > 0; value /= 10)
+                        line[digit] = (char) ('0' + value % 10);
+                if (write(STDOUT_FILENO, line, LINE_SIZE) != LINE_SIZE)
+                        return EXIT_FAILURE;
+        }
+
+        free(line);
+        return line ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
         if (argc == 2 && strcmp(argv[1], "pause") == 0)
@@ -89,12 +105,12 @@ int main(int argc, char **argv)
         if (argc == 2 && strcmp(argv[1], "now") == 0)
                 return printf("%llu\n", (unsigned long long) now_nsec()) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         if (argc == 6 && strcmp(argv[1], "flood") == 0)
-                return write_lines(number(argv[2]), argv[3], number(argv[4]), UINT64_MAX, argv[5]);
-        if (argc == 5 && strcmp(argv[1], "write") == 0)
-                return write_lines(number(argv[2]), NULL, UINT64_MAX, number(argv[3]), argv[4]);
+                return flood(number(argv[2]), argv[3], number(argv[4]), argv[5]);
+        if (argc == 3 && strcmp(argv[1], "lines") == 0)
+                return number_lines(number(argv[2]));
 
         (void) fprintf(stderr,
                         "Usage: bench-task pause | true | now | flood SIZE GATE DURATION_NS RESULTS |"
-                        " write SIZE TOTAL RESULTS\n");
+                        " lines N\n");
         return 2;
 }

@@ -4,16 +4,17 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
 
 #include "process.h"
 #include "tasks.h"
 
-#define RESULTS     BENCH_DIRECTORY
+#define LINE_SIZE   90
 #define REPETITIONS 5
 #define LINES       "40000"
-#define BYTES       "4000000"
 
-static const char *const write_arguments[] = { "write", "100", BYTES, RESULTS, NULL };
+static const char *const write_arguments[] = { "lines", LINES, NULL };
 
 /* Without its limit of lines a second, which would count lines that were dropped. */
 static void lift_limits(void)
@@ -73,8 +74,8 @@ static double run_ours(const Bench *bench)
 
 static double run_systemd_cat(void)
 {
-        static const char *const argv[] = { "systemd-cat", "--identifier=bench-cat", BENCH_TASK, "write",
-                "100", BYTES, RESULTS, NULL };
+        static const char *const argv[] = { "systemd-cat", "--identifier=bench-cat", BENCH_TASK, "lines",
+                LINES, NULL };
         uint64_t start;
         double rate;
 
@@ -86,11 +87,32 @@ static double run_systemd_cat(void)
         return rate;
 }
 
+/* The library's way, which waits for journald, with the fields that a task's lines have. */
+static double run_library(void)
+{
+        g_autofree char *line = g_strnfill(LINE_SIZE, 'x');
+        uint64_t start;
+        double rate;
+
+        begin();
+        start = bench_now_nsec();
+        for (unsigned i = 0; i < strtoul(LINES, NULL, 10); i++)
+                (void) bench_check(sd_journal_send("PRIORITY=6", "SYSLOG_IDENTIFIER=bench-library",
+                                                   "NOMAD_TASK_ID=bench-library", "NOMAD_STREAM=stdout",
+                                                   "OBJECT_SYSTEMD_UNIT=nomad-task-bench.scope",
+                                                   "MESSAGE=%010u%s", i, line, NULL),
+                                "journal");
+        rate = lines_per_second(start);
+        check_lines("SYSLOG_IDENTIFIER=bench-library");
+        return rate;
+}
+
 void measure_journal(Bench *bench)
 {
         lift_limits();
         for (unsigned i = 0; i < bench_repeat(bench, REPETITIONS); i++) {
                 bench_emit("journal", "nomad-executor", 0, run_ours(bench));
                 bench_emit("journal", "systemd-cat", 0, run_systemd_cat());
+                bench_emit("journal", "sd_journal_send()", 0, run_library());
         }
 }

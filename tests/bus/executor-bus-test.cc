@@ -148,13 +148,28 @@ TEST_F(ExecutorBus, TheScope)
         EXPECT_EQ(unit.controller, "org.nomad.Executor");
         EXPECT_EQ(unit.kill_signal, SIGUSR1);
         EXPECT_GE(unit.timeout_stop_usec, 7000000U);
-        EXPECT_NE(std::find(unit.after.begin(), unit.after.end(), "nomad-logmon.service"), unit.after.end());
+        EXPECT_TRUE(unit.after.empty()) << "nomad.slice has the order, for all of them";
 
         std::string invocation_id = "[";
         for (size_t i = 0; i < 32; i += 2)
                 invocation_id += (i ? " " : "") +
                                 std::to_string(std::stoi(unit.invocation_id.substr(i, 2), nullptr, 16));
         EXPECT_EQ(client->property(path, "InvocationID"), invocation_id + "]");
+        ASSERT_TRUE(client->stop_task(path, "", 0).ok());
+        (void) client->wait_task(path);
+        expect_released(path);
+}
+
+/* At shutdown tasks are to end before the services do, in whatever slice they are. */
+TEST_F(ExecutorBus, ScopeElsewhereIsOrderedAfterTheServices)
+{
+        std::string path = start("web",
+                        Spec().set("Command", "/bin/sleep")
+                                        .set("Arguments", std::vector<std::string>{ "100" })
+                                        .set("Slice", "machine.slice"));
+
+        EXPECT_EQ(systemd->units().at(0).after,
+                        (std::vector<std::string>{ "nomad-executor.service", "nomad-logmon.service" }));
         ASSERT_TRUE(client->stop_task(path, "", 0).ok());
         (void) client->wait_task(path);
         expect_released(path);
