@@ -40,6 +40,9 @@ int bench_check(int r, const char *what);
 uint64_t bench_now_nsec(void);
 /* Until nothing that was done before is still being worked on by systemd and by the service. */
 void bench_settle(const Bench *bench);
+/* Until the kernel has forgotten that a process was moved to another cgroup: the first move after a while waits for an RCU
+ * grace period, about 10 ms, and those that follow soon do not. */
+void bench_calm(void);
 
 /* The measures; each leaves the machine as it was. */
 void measure_start(Bench *bench);

@@ -142,6 +142,17 @@ static double run_true(const Bench *bench, Tasks *tasks)
         return (double) (bench_now_nsec() - start) / 1e9;
 }
 
+/* What the bus alone costs, there and back. */
+static double ping(const Bench *bench)
+{
+        uint64_t start = bench_now_nsec();
+
+        (void) bench_check(sd_bus_call_method(bench->bus, EXECUTOR_NAME, EXECUTOR_PATH,
+                                           "org.freedesktop.DBus.Peer", "Ping", NULL, NULL, NULL),
+                        "Ping");
+        return (double) (bench_now_nsec() - start) / 1e9;
+}
+
 void measure_exec(Bench *bench)
 {
         Tasks tasks = { .prefix = "exec", .command = BENCH_TASK, .arguments = pause_arguments };
@@ -158,6 +169,7 @@ void measure_exec(Bench *bench)
                 exited = false;
                 bench_emit("exec", "Exec", 0, exec_true(bench, &tasks, &exited) * 1e3);
                 bench_emit("exec", "Run", 0, run_true(bench, &tasks) * 1e3);
+                bench_emit("exec", "Ping", 0, ping(bench) * 1e3);
         }
         tasks_stop(bench, &tasks);
 }

@@ -72,8 +72,11 @@ void measure_isolated(Bench *bench)
         prepare();
         keep_bundle(bench, &isolated);
         for (unsigned i = 0; i < bench_repeat(bench, REPETITIONS); i++) {
+                bench_calm();
                 bench_emit("isolated", "none", 0, start_and_stop(bench, &plain) * 1e3);
+                bench_calm();
                 bench_emit("isolated", "container", 0, start_and_stop(bench, &isolated) * 1e3);
+                bench_calm();
                 bench_emit("isolated", "crun run alone", 0, run_alone() * 1e3);
         }
 }

@@ -13,6 +13,7 @@
 #include "bench.h"
 
 #define CALL_TIMEOUT_USEC (300 * UINT64_C(1000000))
+#define CALM_USEC         (30 * G_TIME_SPAN_MILLISECOND)
 #define SETTLE_PINGS      3
 
 static const struct {
@@ -79,6 +80,11 @@ void bench_settle(const Bench *bench)
                 ping(bench, EXECUTOR_NAME, EXECUTOR_PATH);
                 (void) g_usleep(1000);
         }
+}
+
+void bench_calm(void)
+{
+        g_usleep(CALM_USEC);
 }
 
 static void connect_bus(Bench *bench)

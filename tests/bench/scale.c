@@ -34,6 +34,7 @@ static void start_singly(const Bench *bench, size_t live)
         g_autoptr(GArray) latencies = g_array_new(FALSE, FALSE, sizeof(double));
 
         for (unsigned i = 0; i < bench_repeat(bench, SINGLE_STARTS); i++) {
+                bench_calm();
                 (void) tasks_start(bench, &tasks, 1, 1, latencies);
                 tasks_stop(bench, &tasks);
         }
@@ -46,6 +47,7 @@ static void start_floor_singly(const Bench *bench, size_t live)
         g_autoptr(Floor) base = floor_new(bench, "single");
 
         for (unsigned i = 0; i < bench_repeat(bench, SINGLE_STARTS); i++) {
+                bench_calm();
                 (void) floor_start(base, 1, 1, latencies);
                 floor_stop(base);
         }

@@ -41,8 +41,10 @@ void measure_start(Bench *bench)
 
         peer_prepare_container();
         for (unsigned i = 0; i < n; i++) {
+                bench_calm();
                 (void) floor_start(base, 1, 1, raw);
                 floor_stop(base);
+                bench_calm();
                 (void) tasks_start(bench, &tasks, 1, 1, ours);
                 tasks_stop(bench, &tasks);
                 if (i % PEER_EVERY == 0)
