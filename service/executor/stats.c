@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,6 +10,9 @@
 
 /* Of memory.stat, or of io.stat with a hundred devices. A file that is longer is not understood in part. */
 #define STATS_FILE_SIZE_MAX 16384U
+
+/* What an entry takes in JSON beside its key, the end of the object included. */
+#define JSON_BESIDE_KEY_MAX sizeof(",\"\":184467440737095516.15}\n")
 
 #define NSEC_PER_USEC UINT64_C(1000)
 #define NSEC_PER_SEC  UINT64_C(1000000000)
@@ -25,7 +26,7 @@ typedef enum Format {
 static const struct {
         const char *name;
         Format format;
-} files[STATS_N_FILES] = {
+} file_table[STATS_N_FILES] = {
         [STATS_CPU_STAT] = { "cpu.stat", FORMAT_KEYS },
         [STATS_MEMORY_CURRENT] = { "memory.current", FORMAT_NUMBER },
         [STATS_MEMORY_PEAK] = { "memory.peak", FORMAT_NUMBER },
@@ -77,7 +78,7 @@ G_STATIC_ASSERT(G_N_ELEMENTS(stats_fields) <= STATS_FIELDS_MAX);
 
 const char *stats_file_name(StatsFile file)
 {
-        return files[file].name;
+        return file_table[file].name;
 }
 
 static bool read_number(const char **text, uint64_t *ret)
@@ -150,67 +151,82 @@ static void take_value(StatsSample *sample, size_t i, const char *text)
                 set_t(sample, i, sum);
 }
 
-static bool is_word(const char *word, const char *text, size_t length)
+/* What follows WORD and END in TEXT, or NULL when it does not begin with them. */
+static const char *after(const char *text, const char *word, char end)
 {
-        return word && strncmp(word, text, length) == 0 && word[length] == '\0';
+        for (; *word; word++, text++)
+                if (*text != *word)
+                        return NULL;
+        return *text == end ? text + 1 : NULL;
 }
 
-static void parse_key(StatsFile file, const char *line, StatsSample *sample)
+/* The next word of the line that TEXT is in, or NULL. */
+static const char *next_word(const char *text)
 {
-        size_t length = strcspn(line, " \n");
+        for (; *text != ' '; text++)
+                if (*text == '\n' || *text == '\0')
+                        return NULL;
+        return text + 1;
+}
 
-        if (line[length] != ' ')
-                return;
+/* As a mask, so that lines nobody wants are compared with the few names of their file only. */
+static uint64_t fields_of(StatsFile file)
+{
+        uint64_t fields = 0;
+
         for (size_t i = 0; i < n_stats_fields; i++)
-                if (stats_fields[i].file == file && is_word(stats_fields[i].name, line, length))
-                        take_value(sample, i, line + length + 1);
+                if (stats_fields[i].file == file)
+                        fields |= UINT64_C(1) << i;
+        return fields;
 }
 
-static void parse_row(StatsFile file, const char *line, StatsSample *sample)
+static void parse_key(uint64_t fields, const char *line, StatsSample *sample)
 {
-        size_t row_length = strcspn(line, " \n");
-        const char *word = line + row_length;
+        for (; fields; fields &= fields - 1) {
+                size_t i = (size_t) __builtin_ctzll(fields);
+                const char *value = after(line, stats_fields[i].name, ' ');
 
-        while (*word == ' ') {
-                size_t length;
-
-                word++;
-                length = strcspn(word, "= \n");
-                for (size_t i = 0; word[length] == '=' && i < n_stats_fields; i++) {
-                        const StatsField *field = stats_fields + i;
-
-                        if (field->file == file && is_word(field->name, word, length) &&
-                                        (!field->row || is_word(field->row, line, row_length)))
-                                take_value(sample, i, word + length + 1);
-                }
-                word += strcspn(word, " \n");
+                if (value)
+                        take_value(sample, i, value);
         }
 }
 
-static void parse_number(StatsFile file, const char *line, StatsSample *sample)
+static void parse_row(uint64_t fields, const char *line, StatsSample *sample)
 {
-        for (size_t i = 0; i < n_stats_fields; i++)
-                if (stats_fields[i].file == file)
-                        take_value(sample, i, line);
+        for (const char *word = next_word(line); word; word = next_word(word))
+                for (uint64_t left = fields; left; left &= left - 1) {
+                        size_t i = (size_t) __builtin_ctzll(left);
+                        const StatsField *field = stats_fields + i;
+                        const char *value = after(word, field->name, '=');
+
+                        if (value && (!field->row || after(line, field->row, ' ')))
+                                take_value(sample, i, value);
+                }
+}
+
+static void parse_number(uint64_t fields, const char *line, StatsSample *sample)
+{
+        take_value(sample, (size_t) __builtin_ctzll(fields), line);
 }
 
 void stats_parse(StatsFile file, const char *text, StatsSample *sample)
 {
-        static void (*const parse_line[])(StatsFile, const char *, StatsSample *) = {
+        static void (*const parse_line[])(uint64_t, const char *, StatsSample *) = {
                 [FORMAT_NUMBER] = parse_number,
                 [FORMAT_KEYS] = parse_key,
                 [FORMAT_ROWS] = parse_row,
         };
+        const Format format = file_table[file].format;
+        const uint64_t fields = fields_of(file);
 
         /* no device in the file is a sum of 0, which is known */
         for (size_t i = 0; i < n_stats_fields; i++)
-                if (stats_fields[i].file == file && files[file].format == FORMAT_ROWS &&
-                                !stats_fields[i].row)
+                if (format == FORMAT_ROWS && stats_fields[i].file == file && !stats_fields[i].row)
                         set_t(sample, i, 0);
 
         for (const char *line = text; *line;) {
-                parse_line[files[file].format](file, line, sample);
-                line += strcspn(line, "\n");
+                parse_line[format](fields, line, sample);
+                line = strchrnul(line, '\n');
                 line += *line == '\n';
         }
 }
@@ -232,7 +248,7 @@ int stats_read(int cgroup_fd, StatsSample *ret)
         set_t(ret, STATS_TIMESTAMP, (uint64_t) g_get_real_time());
 
         for (int file = STATS_COMPUTED + 1; file < STATS_N_FILES; file++) {
-                int r = read_text_at(cgroup_fd, files[file].name, text, sizeof text);
+                int r = read_text_at(cgroup_fd, file_table[file].name, text, sizeof text);
 
                 if (r == sizeof text - 1)
                         r = -EFBIG;
@@ -262,33 +278,56 @@ void stats_set_percent(StatsSample *sample, StatsPrevious *previous)
         *previous = (StatsPrevious){ .usage_nsec = usage, .monotonic_nsec = now };
 }
 
+static char *write_decimal(char *to, uint64_t value)
+{
+        char digits[sizeof "18446744073709551615"];
+        size_t n = 0;
+
+        do
+                digits[n++] = (char) ('0' + value % 10);
+        while ((value /= 10) > 0);
+        while (n > 0)
+                *to++ = digits[--n];
+        return to;
+}
+
+/* "%.2f" in no locale, of what is not negative. printf(3) takes ten times as long. */
+static char *write_hundredths(char *to, double value)
+{
+        uint64_t hundredths = UINT64_MAX;
+
+        if (value < (double) UINT64_MAX / 100)
+                hundredths = (uint64_t) (value * 100 + 0.5);
+
+        to = write_decimal(to, hundredths / 100);
+        *to++ = '.';
+        *to++ = (char) ('0' + hundredths / 10 % 10);
+        *to++ = (char) ('0' + hundredths % 10);
+        return to;
+}
+
 int stats_to_json(const StatsSample *sample, char *buffer, size_t size, size_t *ret_length)
 {
-        const char *separator = "{";
-        size_t length = 0;
+        const char *separator = "{\"";
+        char *to = buffer;
 
         for (size_t i = 0; i < n_stats_fields; i++) {
-                char value[G_ASCII_DTOSTR_BUF_SIZE];
-                int n;
+                const StatsField *field = stats_fields + i;
 
                 if (!stats_is_known(sample, i))
                         continue;
-                if (stats_fields[i].type == 'd')
-                        (void) g_ascii_formatd(value, sizeof value, "%.2f", sample->values[i].d);
-                else
-                        (void) snprintf(value, sizeof value, "%" PRIu64, sample->values[i].t);
-
-                n = snprintf(buffer + length, size - length, "%s\"%s\":%s", separator, stats_fields[i].key,
-                                value);
-                if (n < 0 || (size_t) n >= size - length)
+                if (size - (size_t) (to - buffer) < strlen(field->key) + JSON_BESIDE_KEY_MAX)
                         return -ENOBUFS;
-                length += (size_t) n;
-                separator = ",";
+
+                to = stpcpy(stpcpy(stpcpy(to, separator), field->key), "\":");
+                to = field->type == 'd' ? write_hundredths(to, sample->values[i].d)
+                                        : write_decimal(to, sample->values[i].t);
+                separator = ",\"";
         }
 
-        if (length == 0 || size - length < sizeof "}\n")
+        if (to == buffer)
                 return -ENOBUFS;
-        (void) memcpy(buffer + length, "}\n", sizeof "}\n");
-        *ret_length = length + strlen("}\n");
+        to = stpcpy(to, "}\n");
+        *ret_length = (size_t) (to - buffer);
         return 0;
 }

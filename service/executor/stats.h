@@ -80,7 +80,7 @@ typedef struct StatsPrevious {
 /* CPUPercent: what was used since PREVIOUS, which then is this sample; 0 when there was none. */
 void stats_set_percent(StatsSample *sample, StatsPrevious *previous);
 
-/* One JSON object and a line feed, to BUFFER. -ENOBUFS: it does not fit. */
+/* One JSON object and a line feed, to BUFFER, without a NUL. -ENOBUFS: it might not fit. */
 int stats_to_json(const StatsSample *sample, char *buffer, size_t size, size_t *ret_length);
 
 G_END_DECLS

@@ -10,6 +10,7 @@
 #include <regex>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "cleanup.h"
 #include "process-stats.h"
@@ -196,12 +197,86 @@ TEST_F(Stats, Json)
         EXPECT_EQ(stats_to_json(&sample, small, sizeof small, &length), -ENOBUFS);
 }
 
+TEST_F(Stats, JsonOfDecimals)
+{
+        const struct {
+                double value;
+                const char *text;
+        } cases[] = {
+                { 0, "0.00" },
+                { 0.0049, "0.00" },
+                { 0.005, "0.01" },
+                { 0.07, "0.07" },
+                { 0.29, "0.29" }, /* 28.999999999999996 hundredths */
+                { 9.994, "9.99" },
+                { 9.995001, "10.00" },
+                { 99.99, "99.99" },
+                { 99.999, "100.00" },
+                { 100, "100.00" },
+                { 819200.5, "819200.50" },
+                { 1e16, "10000000000000000.00" },
+                { 1e300, "184467440737095516.15" },
+        };
+
+        sample.known = UINT64_C(1) << STATS_CPU_PERCENT;
+        for (const auto &c : cases) {
+                sample.values[STATS_CPU_PERCENT].d = c.value;
+                EXPECT_EQ(json(), std::string("{\"CPUPercent\":") + c.text + "}\n") << c.value;
+        }
+}
+
+/* Whatever the kernel's two decimals are, they come out as they went in. */
+TEST_F(Stats, JsonOfEveryPressure)
+{
+        for (unsigned i = 0; i <= 10000; i++) {
+                char text[64];
+
+                (void) snprintf(text, sizeof text, "some avg10=%u.%02u total=0\n", i / 100, i % 100);
+                sample.known = 0;
+                stats_parse(STATS_CPU_PRESSURE, text, &sample);
+                (void) snprintf(text, sizeof text,
+                                "{\"CPUPressureSomeAvg10\":%u.%02u,\"CPUPressureSomeNSec\":0}\n", i / 100,
+                                i % 100);
+                ASSERT_EQ(json(), text);
+        }
+}
+
+TEST_F(Stats, JsonOfNumbers)
+{
+        sample.known = UINT64_C(1) << STATS_TIMESTAMP;
+        for (uint64_t value : { UINT64_C(0), UINT64_C(9), UINT64_C(10), UINT64_C(1234567890), UINT64_MAX }) {
+                sample.values[STATS_TIMESTAMP].t = value;
+                EXPECT_EQ(json(), "{\"Timestamp\":" + std::to_string(value) + "}\n");
+        }
+}
+
+/* Of any size of the buffer: the whole text or none, and nothing behind the end. */
+TEST_F(Stats, JsonToASmallBuffer)
+{
+        sample.known = UINT64_C(1) << STATS_TIMESTAMP | UINT64_C(1) << STATS_CPU_PERCENT;
+        sample.values[STATS_TIMESTAMP].t = UINT64_MAX;
+        sample.values[STATS_CPU_PERCENT].d = 1e300;
+        const std::string whole = json();
+        size_t length = 0;
+
+        for (size_t size = 0; size < whole.size() + 8; size++) {
+                std::vector<char> buffer(size + 1, '#');
+                int r = stats_to_json(&sample, buffer.data(), size, &length);
+
+                EXPECT_EQ(buffer[size], '#') << size;
+                EXPECT_TRUE(r == -ENOBUFS || std::string(buffer.data(), length) == whole) << size;
+                EXPECT_TRUE(r == 0 || size < whole.size() + 3) << size;
+        }
+        sample.known = 0;
+        EXPECT_EQ(stats_to_json(&sample, nullptr, 0, &length), -ENOBUFS);
+}
+
 /* A pipe takes a line in whole only up to PIPE_BUF. */
 TEST_F(Stats, LongestJsonFitsAPipe)
 {
         for (size_t i = 0; i < n_stats_fields; i++) {
                 if (stats_fields[i].type == 'd')
-                        sample.values[i].d = 819200.00;
+                        sample.values[i].d = 1e300;
                 else
                         sample.values[i].t = UINT64_MAX;
                 sample.known |= UINT64_C(1) << i;
