@@ -5,8 +5,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "proc-file.h"
+#include "cleanup.h"
 
 /* Of memory.stat, or of io.stat with a hundred devices. A file that is longer is not understood in part. */
 #define STATS_FILE_SIZE_MAX 16384U
@@ -75,6 +76,7 @@ const StatsField stats_fields[] = {
 const size_t n_stats_fields = G_N_ELEMENTS(stats_fields);
 
 G_STATIC_ASSERT(G_N_ELEMENTS(stats_fields) <= STATS_FIELDS_MAX);
+G_STATIC_ASSERT(STATS_N_FILES <= 32);
 
 const char *stats_file_name(StatsFile file)
 {
@@ -231,6 +233,61 @@ void stats_parse(StatsFile file, const char *text, StatsSample *sample)
         }
 }
 
+StatsFiles stats_files_none(void)
+{
+        StatsFiles none = { .cgroup_fd = -1 };
+
+        for (size_t i = 0; i < STATS_N_FILES; i++)
+                none.fds[i] = -1;
+        return none;
+}
+
+void stats_files_close(StatsFiles *files)
+{
+        for (size_t i = 0; i < STATS_N_FILES; i++)
+                files->fds[i] = safe_close(files->fds[i]);
+        files->cgroup_fd = safe_close(files->cgroup_fd);
+}
+
+static int open_file(StatsFiles *files, StatsFile file)
+{
+        const uint32_t bit = UINT32_C(1) << file;
+
+        if (files->absent & bit)
+                return -ENOENT;
+
+        files->fds[file] = openat(files->cgroup_fd, file_table[file].name, O_RDONLY | O_CLOEXEC);
+        if (files->fds[file] >= 0)
+                return 0;
+
+        if (errno == ENOENT)
+                files->absent |= bit;
+        return -errno;
+}
+
+/* One read at offset 0 is all of the file as it is now, however long it has been open. */
+static int read_file(StatsFiles *files, StatsFile file, char *text, size_t size)
+{
+        int r = files->fds[file] < 0 ? open_file(files, file) : 0;
+        ssize_t n;
+
+        if (r < 0)
+                return r;
+
+        n = pread(files->fds[file], text, size, 0);
+        r = n < 0 ? -errno : 0;
+        /* the file has gone from under us, and another of its name may come */
+        if (r == -ENODEV)
+                files->fds[file] = safe_close(files->fds[file]);
+        if (r < 0)
+                return r;
+        if ((size_t) n == size)
+                return -EFBIG;
+
+        text[n] = '\0';
+        return 0;
+}
+
 static uint64_t now_nsec(void)
 {
         struct timespec now = { 0 };
@@ -239,25 +296,35 @@ static uint64_t now_nsec(void)
         return (uint64_t) now.tv_sec * NSEC_PER_SEC + (uint64_t) now.tv_nsec;
 }
 
-int stats_read(int cgroup_fd, StatsSample *ret)
+/* As opposed to what is there and could not be read, for want of descriptors or memory. */
+static bool is_absent(int r)
+{
+        return r == -ENOENT || r == -ENODEV || r == -EOPNOTSUPP || r == -EFBIG;
+}
+
+int stats_files_read(StatsFiles *files, StatsSample *ret)
 {
         char text[STATS_FILE_SIZE_MAX];
+        int r;
 
         ret->known = 0;
         ret->monotonic_nsec = now_nsec();
         set_t(ret, STATS_TIMESTAMP, (uint64_t) g_get_real_time());
 
-        for (int file = STATS_COMPUTED + 1; file < STATS_N_FILES; file++) {
-                int r = read_text_at(cgroup_fd, file_table[file].name, text, sizeof text);
+        if (ret->monotonic_nsec - files->looked_nsec >= STATS_ABSENT_NSEC) {
+                files->looked_nsec = ret->monotonic_nsec;
+                files->absent = 0;
+        }
 
-                if (r == sizeof text - 1)
-                        r = -EFBIG;
-
+        for (StatsFile file = STATS_COMPUTED + 1; file < STATS_N_FILES; file++) {
+                r = read_file(files, file, text, sizeof text);
                 /* it needs no controller: where it is not, there is no cgroup */
                 if (r < 0 && file == STATS_CPU_STAT)
                         return r == -ENODEV ? -ENOENT : r;
+                if (r < 0 && !is_absent(r))
+                        return r;
                 if (r >= 0)
-                        stats_parse((StatsFile) file, text, ret);
+                        stats_parse(file, text, ret);
         }
 
         return 0;
