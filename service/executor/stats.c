@@ -3,15 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "proc-file.h"
+#include "cleanup.h"
 
 /* Of memory.stat, or of io.stat with a hundred devices. A file that is longer is not understood in part. */
 #define STATS_FILE_SIZE_MAX 16384U
+
+/* What an entry takes in JSON beside its key, the end of the object included. */
+#define JSON_BESIDE_KEY_MAX sizeof(",\"\":184467440737095516.15}\n")
 
 #define NSEC_PER_USEC UINT64_C(1000)
 #define NSEC_PER_SEC  UINT64_C(1000000000)
@@ -25,7 +27,7 @@ typedef enum Format {
 static const struct {
         const char *name;
         Format format;
-} files[STATS_N_FILES] = {
+} file_table[STATS_N_FILES] = {
         [STATS_CPU_STAT] = { "cpu.stat", FORMAT_KEYS },
         [STATS_MEMORY_CURRENT] = { "memory.current", FORMAT_NUMBER },
         [STATS_MEMORY_PEAK] = { "memory.peak", FORMAT_NUMBER },
@@ -74,10 +76,11 @@ const StatsField stats_fields[] = {
 const size_t n_stats_fields = G_N_ELEMENTS(stats_fields);
 
 G_STATIC_ASSERT(G_N_ELEMENTS(stats_fields) <= STATS_FIELDS_MAX);
+G_STATIC_ASSERT(STATS_N_FILES <= 32);
 
 const char *stats_file_name(StatsFile file)
 {
-        return files[file].name;
+        return file_table[file].name;
 }
 
 static bool read_number(const char **text, uint64_t *ret)
@@ -150,69 +153,139 @@ static void take_value(StatsSample *sample, size_t i, const char *text)
                 set_t(sample, i, sum);
 }
 
-static bool is_word(const char *word, const char *text, size_t length)
+/* What follows WORD and END in TEXT, or NULL when it does not begin with them. */
+static const char *after(const char *text, const char *word, char end)
 {
-        return word && strncmp(word, text, length) == 0 && word[length] == '\0';
+        for (; *word; word++, text++)
+                if (*text != *word)
+                        return NULL;
+        return *text == end ? text + 1 : NULL;
 }
 
-static void parse_key(StatsFile file, const char *line, StatsSample *sample)
+/* The next word of the line that TEXT is in, or NULL. */
+static const char *next_word(const char *text)
 {
-        size_t length = strcspn(line, " \n");
+        for (; *text != ' '; text++)
+                if (*text == '\n' || *text == '\0')
+                        return NULL;
+        return text + 1;
+}
 
-        if (line[length] != ' ')
-                return;
+/* As a mask, so that lines nobody wants are compared with the few names of their file only. */
+static uint64_t fields_of(StatsFile file)
+{
+        uint64_t fields = 0;
+
         for (size_t i = 0; i < n_stats_fields; i++)
-                if (stats_fields[i].file == file && is_word(stats_fields[i].name, line, length))
-                        take_value(sample, i, line + length + 1);
+                if (stats_fields[i].file == file)
+                        fields |= UINT64_C(1) << i;
+        return fields;
 }
 
-static void parse_row(StatsFile file, const char *line, StatsSample *sample)
+static void parse_key(uint64_t fields, const char *line, StatsSample *sample)
 {
-        size_t row_length = strcspn(line, " \n");
-        const char *word = line + row_length;
+        for (; fields; fields &= fields - 1) {
+                size_t i = (size_t) __builtin_ctzll(fields);
+                const char *value = after(line, stats_fields[i].name, ' ');
 
-        while (*word == ' ') {
-                size_t length;
-
-                word++;
-                length = strcspn(word, "= \n");
-                for (size_t i = 0; word[length] == '=' && i < n_stats_fields; i++) {
-                        const StatsField *field = stats_fields + i;
-
-                        if (field->file == file && is_word(field->name, word, length) &&
-                                        (!field->row || is_word(field->row, line, row_length)))
-                                take_value(sample, i, word + length + 1);
-                }
-                word += strcspn(word, " \n");
+                if (value)
+                        take_value(sample, i, value);
         }
 }
 
-static void parse_number(StatsFile file, const char *line, StatsSample *sample)
+static void parse_row(uint64_t fields, const char *line, StatsSample *sample)
 {
-        for (size_t i = 0; i < n_stats_fields; i++)
-                if (stats_fields[i].file == file)
-                        take_value(sample, i, line);
+        for (const char *word = next_word(line); word; word = next_word(word))
+                for (uint64_t left = fields; left; left &= left - 1) {
+                        size_t i = (size_t) __builtin_ctzll(left);
+                        const StatsField *field = stats_fields + i;
+                        const char *value = after(word, field->name, '=');
+
+                        if (value && (!field->row || after(line, field->row, ' ')))
+                                take_value(sample, i, value);
+                }
+}
+
+static void parse_number(uint64_t fields, const char *line, StatsSample *sample)
+{
+        take_value(sample, (size_t) __builtin_ctzll(fields), line);
 }
 
 void stats_parse(StatsFile file, const char *text, StatsSample *sample)
 {
-        static void (*const parse_line[])(StatsFile, const char *, StatsSample *) = {
+        static void (*const parse_line[])(uint64_t, const char *, StatsSample *) = {
                 [FORMAT_NUMBER] = parse_number,
                 [FORMAT_KEYS] = parse_key,
                 [FORMAT_ROWS] = parse_row,
         };
+        const Format format = file_table[file].format;
+        const uint64_t fields = fields_of(file);
 
         /* no device in the file is a sum of 0, which is known */
         for (size_t i = 0; i < n_stats_fields; i++)
-                if (stats_fields[i].file == file && files[file].format == FORMAT_ROWS &&
-                                !stats_fields[i].row)
+                if (format == FORMAT_ROWS && stats_fields[i].file == file && !stats_fields[i].row)
                         set_t(sample, i, 0);
 
         for (const char *line = text; *line;) {
-                parse_line[files[file].format](file, line, sample);
-                line += strcspn(line, "\n");
+                parse_line[format](fields, line, sample);
+                line = strchrnul(line, '\n');
                 line += *line == '\n';
         }
+}
+
+StatsFiles stats_files_none(void)
+{
+        StatsFiles none = { .cgroup_fd = -1 };
+
+        for (size_t i = 0; i < STATS_N_FILES; i++)
+                none.fds[i] = -1;
+        return none;
+}
+
+void stats_files_close(StatsFiles *files)
+{
+        for (size_t i = 0; i < STATS_N_FILES; i++)
+                files->fds[i] = safe_close(files->fds[i]);
+        files->cgroup_fd = safe_close(files->cgroup_fd);
+}
+
+static int open_file(StatsFiles *files, StatsFile file)
+{
+        const uint32_t bit = UINT32_C(1) << file;
+
+        if (files->absent & bit)
+                return -ENOENT;
+
+        files->fds[file] = openat(files->cgroup_fd, file_table[file].name, O_RDONLY | O_CLOEXEC);
+        if (files->fds[file] >= 0)
+                return 0;
+
+        if (errno == ENOENT)
+                files->absent |= bit;
+        return -errno;
+}
+
+/* One read at offset 0 is all of the file as it is now, however long it has been open. */
+static int read_file(StatsFiles *files, StatsFile file, char *text, size_t size)
+{
+        int r = files->fds[file] < 0 ? open_file(files, file) : 0;
+        ssize_t n;
+
+        if (r < 0)
+                return r;
+
+        n = pread(files->fds[file], text, size, 0);
+        r = n < 0 ? -errno : 0;
+        /* the file has gone from under us, and another of its name may come */
+        if (r == -ENODEV)
+                files->fds[file] = safe_close(files->fds[file]);
+        if (r < 0)
+                return r;
+        if ((size_t) n == size)
+                return -EFBIG;
+
+        text[n] = '\0';
+        return 0;
 }
 
 static uint64_t now_nsec(void)
@@ -223,25 +296,35 @@ static uint64_t now_nsec(void)
         return (uint64_t) now.tv_sec * NSEC_PER_SEC + (uint64_t) now.tv_nsec;
 }
 
-int stats_read(int cgroup_fd, StatsSample *ret)
+/* As opposed to what is there and could not be read, for want of descriptors or memory. */
+static bool is_absent(int r)
+{
+        return r == -ENOENT || r == -ENODEV || r == -EOPNOTSUPP || r == -EFBIG;
+}
+
+int stats_files_read(StatsFiles *files, StatsSample *ret)
 {
         char text[STATS_FILE_SIZE_MAX];
+        int r;
 
         ret->known = 0;
         ret->monotonic_nsec = now_nsec();
         set_t(ret, STATS_TIMESTAMP, (uint64_t) g_get_real_time());
 
-        for (int file = STATS_COMPUTED + 1; file < STATS_N_FILES; file++) {
-                int r = read_text_at(cgroup_fd, files[file].name, text, sizeof text);
+        if (ret->monotonic_nsec - files->looked_nsec >= STATS_ABSENT_NSEC) {
+                files->looked_nsec = ret->monotonic_nsec;
+                files->absent = 0;
+        }
 
-                if (r == sizeof text - 1)
-                        r = -EFBIG;
-
+        for (StatsFile file = STATS_COMPUTED + 1; file < STATS_N_FILES; file++) {
+                r = read_file(files, file, text, sizeof text);
                 /* it needs no controller: where it is not, there is no cgroup */
                 if (r < 0 && file == STATS_CPU_STAT)
                         return r == -ENODEV ? -ENOENT : r;
+                if (r < 0 && !is_absent(r))
+                        return r;
                 if (r >= 0)
-                        stats_parse((StatsFile) file, text, ret);
+                        stats_parse(file, text, ret);
         }
 
         return 0;
@@ -262,33 +345,56 @@ void stats_set_percent(StatsSample *sample, StatsPrevious *previous)
         *previous = (StatsPrevious){ .usage_nsec = usage, .monotonic_nsec = now };
 }
 
+static char *write_decimal(char *to, uint64_t value)
+{
+        char digits[sizeof "18446744073709551615"];
+        size_t n = 0;
+
+        do
+                digits[n++] = (char) ('0' + value % 10);
+        while ((value /= 10) > 0);
+        while (n > 0)
+                *to++ = digits[--n];
+        return to;
+}
+
+/* "%.2f" in no locale, of what is not negative. printf(3) takes ten times as long. */
+static char *write_hundredths(char *to, double value)
+{
+        uint64_t hundredths = UINT64_MAX;
+
+        if (value < (double) UINT64_MAX / 100)
+                hundredths = (uint64_t) (value * 100 + 0.5);
+
+        to = write_decimal(to, hundredths / 100);
+        *to++ = '.';
+        *to++ = (char) ('0' + hundredths / 10 % 10);
+        *to++ = (char) ('0' + hundredths % 10);
+        return to;
+}
+
 int stats_to_json(const StatsSample *sample, char *buffer, size_t size, size_t *ret_length)
 {
-        const char *separator = "{";
-        size_t length = 0;
+        const char *separator = "{\"";
+        char *to = buffer;
 
         for (size_t i = 0; i < n_stats_fields; i++) {
-                char value[G_ASCII_DTOSTR_BUF_SIZE];
-                int n;
+                const StatsField *field = stats_fields + i;
 
                 if (!stats_is_known(sample, i))
                         continue;
-                if (stats_fields[i].type == 'd')
-                        (void) g_ascii_formatd(value, sizeof value, "%.2f", sample->values[i].d);
-                else
-                        (void) snprintf(value, sizeof value, "%" PRIu64, sample->values[i].t);
-
-                n = snprintf(buffer + length, size - length, "%s\"%s\":%s", separator, stats_fields[i].key,
-                                value);
-                if (n < 0 || (size_t) n >= size - length)
+                if (size - (size_t) (to - buffer) < strlen(field->key) + JSON_BESIDE_KEY_MAX)
                         return -ENOBUFS;
-                length += (size_t) n;
-                separator = ",";
+
+                to = stpcpy(stpcpy(stpcpy(to, separator), field->key), "\":");
+                to = field->type == 'd' ? write_hundredths(to, sample->values[i].d)
+                                        : write_decimal(to, sample->values[i].t);
+                separator = ",\"";
         }
 
-        if (length == 0 || size - length < sizeof "}\n")
+        if (to == buffer)
                 return -ENOBUFS;
-        (void) memcpy(buffer + length, "}\n", sizeof "}\n");
-        *ret_length = length + strlen("}\n");
+        to = stpcpy(to, "}\n");
+        *ret_length = (size_t) (to - buffer);
         return 0;
 }

@@ -65,8 +65,24 @@ static inline bool stats_is_known(const StatsSample *sample, size_t i)
         return (sample->known >> i) & 1;
 }
 
+/* The files of a cgroup, each opened when it is first read: with the directory up to STATS_N_FILES descriptors. */
+typedef struct StatsFiles {
+        int cgroup_fd;
+        int fds[STATS_N_FILES]; /* -1: not open; that of STATS_COMPUTED never is */
+        uint32_t absent;        /* a bit for each file that was not there */
+        uint64_t looked_nsec;   /* CLOCK_MONOTONIC, when that was */
+} StatsFiles;
+
+/* How long a file that was not there is taken for absent. A controller can be enabled later. */
+#define STATS_ABSENT_NSEC UINT64_C(10000000000)
+
+/* None is open, and the cgroup is not known yet. */
+StatsFiles stats_files_none(void);
+/* Keeps what is known of files that are not there. */
+void stats_files_close(StatsFiles *files);
+
 /* Reads every file that is there. What the kernel does not tell stays unknown. -ENOENT: the cgroup is gone. */
-int stats_read(int cgroup_fd, StatsSample *ret);
+int stats_files_read(StatsFiles *files, StatsSample *ret);
 
 /* Takes over what one file holds. What is not as it should be in TEXT stays unknown. */
 void stats_parse(StatsFile file, const char *text, StatsSample *sample);
@@ -80,7 +96,7 @@ typedef struct StatsPrevious {
 /* CPUPercent: what was used since PREVIOUS, which then is this sample; 0 when there was none. */
 void stats_set_percent(StatsSample *sample, StatsPrevious *previous);
 
-/* One JSON object and a line feed, to BUFFER. -ENOBUFS: it does not fit. */
+/* One JSON object and a line feed, to BUFFER, without a NUL. -ENOBUFS: it might not fit. */
 int stats_to_json(const StatsSample *sample, char *buffer, size_t size, size_t *ret_length);
 
 G_END_DECLS

@@ -19,20 +19,32 @@ static int set_error(sd_bus_error *error, int r, const Task *task, const char *t
         return r;
 }
 
+/* VALUE is of the field's type. sd_bus_message_append() would read "{sv}" anew for each, which takes half as long again. */
+static int append_field(sd_bus_message *reply, const StatsField *field, const void *value)
+{
+        const char contents[] = { field->type, '\0' };
+        int r;
+
+        r = sd_bus_message_open_container(reply, SD_BUS_TYPE_DICT_ENTRY, "sv");
+        if (r >= 0)
+                r = sd_bus_message_append_basic(reply, SD_BUS_TYPE_STRING, field->key);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, SD_BUS_TYPE_VARIANT, contents);
+        if (r >= 0)
+                r = sd_bus_message_append_basic(reply, field->type, value);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int append_sample(sd_bus_message *reply, const StatsSample *sample)
 {
         int r;
 
         r = sd_bus_message_open_container(reply, SD_BUS_TYPE_ARRAY, "{sv}");
-        for (size_t i = 0; r >= 0 && i < n_stats_fields; i++) {
-                const StatsField *field = stats_fields + i;
-
-                if (!stats_is_known(sample, i))
-                        continue;
-                r = field->type == 'd'
-                                ? sd_bus_message_append(reply, "{sv}", field->key, "d", sample->values[i].d)
-                                : sd_bus_message_append(reply, "{sv}", field->key, "t", sample->values[i].t);
-        }
+        for (size_t i = 0; r >= 0 && i < n_stats_fields; i++)
+                if (stats_is_known(sample, i))
+                        r = append_field(reply, stats_fields + i, &sample->values[i]);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

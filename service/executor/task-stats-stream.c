@@ -25,7 +25,7 @@ typedef struct StatsReader {
 
 struct TaskStatsStream {
         Task *task;
-        GPtrArray *readers;     /* of StatsReader; there is at least one */
+        GPtrArray *readers;     /* of StatsReader; there is at least one, but while the first is added */
         sd_event_source *timer; /* for the reader that is due first */
 };
 
@@ -45,6 +45,7 @@ TaskStatsStream *task_stats_stream_free(TaskStatsStream *stream)
 
         g_ptr_array_unref(stream->readers);
         sd_event_source_disable_unref(stream->timer);
+        stats_files_close(&stream->task->stats_files);
         g_free(stream);
         return NULL;
 }
@@ -213,30 +214,36 @@ static TaskStatsStream *stream_new(Task *task)
         return stream;
 }
 
-int task_stats_stream(Task *task, uint64_t interval_usec, int *ret_fd)
+/* With a first line. */
+static int start_reader(TaskStatsStream *stream, uint64_t interval_usec, int *ret_fd)
 {
         _cleanup_close_ int read_fd = -1, write_fd = -1;
         StatsSample sample;
         int r;
 
-        if (task->stats_stream && task->stats_stream->readers->len >= STATS_READERS_MAX)
-                return -EDQUOT;
-        r = task_stats_sample(task, &sample);
+        r = task_stats_sample(stream->task, &sample);
+        if (r >= 0)
+                r = open_pipe(&read_fd, &write_fd);
+        if (r >= 0)
+                r = add_reader(stream, interval_usec, take_fd(&write_fd), &sample);
         if (r < 0)
                 return r;
-        r = open_pipe(&read_fd, &write_fd);
-        if (r < 0)
-                return r;
-
-        if (!task->stats_stream)
-                task->stats_stream = stream_new(task);
-        r = add_reader(task->stats_stream, interval_usec, take_fd(&write_fd), &sample);
-        if (r < 0) {
-                if (task->stats_stream->readers->len == 0)
-                        task_stats_end(task);
-                return r;
-        }
 
         *ret_fd = take_fd(&read_fd);
         return 0;
+}
+
+int task_stats_stream(Task *task, uint64_t interval_usec, int *ret_fd)
+{
+        int r;
+
+        if (!task->stats_stream)
+                task->stats_stream = stream_new(task);
+        if (task->stats_stream->readers->len >= STATS_READERS_MAX)
+                return -EDQUOT;
+
+        r = start_reader(task->stats_stream, interval_usec, ret_fd);
+        if (task->stats_stream->readers->len == 0)
+                task_stats_end(task);
+        return r;
 }

@@ -6,18 +6,21 @@
 #include "cgroup.h"
 #include "cleanup.h"
 
-int task_stats_sample(const Task *task, StatsSample *ret)
+int task_stats_sample(Task *task, StatsSample *ret)
 {
-        _cleanup_close_ int fd = -1;
-        int r;
+        StatsFiles *files = &task->stats_files;
+        int r = 0;
 
         if (!task_is_live(task))
                 return -ESRCH;
 
         /* the scope's: limits are set there, and with them the counts of periods that were throttled */
-        r = cgroup_open(task->cgroup, &fd);
+        if (files->cgroup_fd < 0)
+                r = cgroup_open(task->cgroup, &files->cgroup_fd);
         if (r >= 0)
-                r = stats_read(fd, ret);
+                r = stats_files_read(files, ret);
+        if (!task->stats_stream)
+                stats_files_close(files);
         return r == -ENOENT ? -ESRCH : r;
 }
 

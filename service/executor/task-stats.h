@@ -13,8 +13,8 @@ G_BEGIN_DECLS
 #define STATS_INTERVAL_MIN_USEC     UINT64_C(10000)
 #define STATS_INTERVAL_DEFAULT_USEC UINT64_C(1000000)
 
-/* A sample, without CPUPercent. -ESRCH: the task does not run. */
-int task_stats_sample(const Task *task, StatsSample *ret);
+/* A sample, without CPUPercent. Its files stay open while the task has a stream. -ESRCH: the task does not run. */
+int task_stats_sample(Task *task, StatsSample *ret);
 
 /* A sample for GetStats. -ESRCH: the task does not run. */
 int task_stats_get(Task *task, StatsSample *ret);

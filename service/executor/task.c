@@ -46,6 +46,7 @@ int task_new(Manager *manager, const char *id, Task **ret, sd_bus_error *error)
                 .cpu_usage_nsec = UINT64_MAX,
                 .memory_peak = UINT64_MAX,
                 .execs = g_ptr_array_new_with_free_func(exec_session_free),
+                .stats_files = stats_files_none(),
         };
         task->label = g_steal_pointer(&label);
         task_spec_init(&task->spec);

@@ -97,6 +97,7 @@ struct Task {
         GPtrArray *execs;              /* of ExecSession, oldest first */
         TaskFreeze *freeze;            /* while calls wait for the task to be frozen or thawed */
         TaskStatsStream *stats_stream; /* while it has readers */
+        StatsFiles stats_files;        /* open while there is a stream */
         StatsPrevious stats_previous;  /* of GetStats */
         sd_bus_message *release_message;
         bool log_stopped_again; /* for it */

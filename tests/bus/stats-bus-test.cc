@@ -307,6 +307,38 @@ TEST_F(StatsBus, ReaderThatClosesIsForgotten)
         finish(path);
 }
 
+/* The files of the cgroup are opened once, whoever reads, and closed with the last reader. */
+TEST_F(StatsBus, StreamsOfATaskShareItsFiles)
+{
+        const std::string files_of = "/nomad-task-web.scope";
+        std::string path = start("web", shell("exec sleep 1000"));
+        auto n_open = [&](const std::string &end) {
+                size_t n = 0;
+
+                for (const auto &file : executor->open_files())
+                        n += file.size() >= end.size() &&
+                                        file.compare(file.size() - end.size(), end.size(), end) == 0;
+                return n;
+        };
+
+        (void) get_stats(*client, path);
+        EXPECT_EQ(n_open(files_of + "/cpu.stat"), 0U) << "GetStats keeps none";
+        StatsStream one(*client, path, 10000), two(*client, path, 10000);
+        EXPECT_FALSE(two.figures().empty());
+        EXPECT_EQ(n_open(files_of), 1U);
+        EXPECT_EQ(n_open(files_of + "/cpu.stat"), 1U);
+        (void) get_stats(*client, path);
+        EXPECT_EQ(n_open(files_of + "/cpu.stat"), 1U) << "they are the stream's";
+
+        one.close();
+        EXPECT_FALSE(two.figures().empty());
+        EXPECT_EQ(n_open(files_of + "/cpu.stat"), 1U);
+        two.close();
+        EXPECT_TRUE(eventually(
+                        [&] { return n_open(files_of) == 0 && n_open(files_of + "/cpu.stat") == 0; }));
+        finish(path);
+}
+
 TEST_F(StatsBus, ReadersUpToTheLimit)
 {
         std::string path = start("web", shell("exec sleep 1000")),

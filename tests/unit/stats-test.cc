@@ -10,7 +10,10 @@
 #include <regex>
 #include <sstream>
 #include <string>
+#include <sys/resource.h>
+#include <vector>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "process-stats.h"
 #include "state-file.h"
@@ -196,12 +199,86 @@ TEST_F(Stats, Json)
         EXPECT_EQ(stats_to_json(&sample, small, sizeof small, &length), -ENOBUFS);
 }
 
+TEST_F(Stats, JsonOfDecimals)
+{
+        const struct {
+                double value;
+                const char *text;
+        } cases[] = {
+                { 0, "0.00" },
+                { 0.0049, "0.00" },
+                { 0.005, "0.01" },
+                { 0.07, "0.07" },
+                { 0.29, "0.29" }, /* 28.999999999999996 hundredths */
+                { 9.994, "9.99" },
+                { 9.995001, "10.00" },
+                { 99.99, "99.99" },
+                { 99.999, "100.00" },
+                { 100, "100.00" },
+                { 819200.5, "819200.50" },
+                { 1e16, "10000000000000000.00" },
+                { 1e300, "184467440737095516.15" },
+        };
+
+        sample.known = UINT64_C(1) << STATS_CPU_PERCENT;
+        for (const auto &c : cases) {
+                sample.values[STATS_CPU_PERCENT].d = c.value;
+                EXPECT_EQ(json(), std::string("{\"CPUPercent\":") + c.text + "}\n") << c.value;
+        }
+}
+
+/* Whatever the kernel's two decimals are, they come out as they went in. */
+TEST_F(Stats, JsonOfEveryPressure)
+{
+        for (unsigned i = 0; i <= 10000; i++) {
+                char text[64];
+
+                (void) snprintf(text, sizeof text, "some avg10=%u.%02u total=0\n", i / 100, i % 100);
+                sample.known = 0;
+                stats_parse(STATS_CPU_PRESSURE, text, &sample);
+                (void) snprintf(text, sizeof text,
+                                "{\"CPUPressureSomeAvg10\":%u.%02u,\"CPUPressureSomeNSec\":0}\n", i / 100,
+                                i % 100);
+                ASSERT_EQ(json(), text);
+        }
+}
+
+TEST_F(Stats, JsonOfNumbers)
+{
+        sample.known = UINT64_C(1) << STATS_TIMESTAMP;
+        for (uint64_t value : { UINT64_C(0), UINT64_C(9), UINT64_C(10), UINT64_C(1234567890), UINT64_MAX }) {
+                sample.values[STATS_TIMESTAMP].t = value;
+                EXPECT_EQ(json(), "{\"Timestamp\":" + std::to_string(value) + "}\n");
+        }
+}
+
+/* Of any size of the buffer: the whole text or none, and nothing behind the end. */
+TEST_F(Stats, JsonToASmallBuffer)
+{
+        sample.known = UINT64_C(1) << STATS_TIMESTAMP | UINT64_C(1) << STATS_CPU_PERCENT;
+        sample.values[STATS_TIMESTAMP].t = UINT64_MAX;
+        sample.values[STATS_CPU_PERCENT].d = 1e300;
+        const std::string whole = json();
+        size_t length = 0;
+
+        for (size_t size = 0; size < whole.size() + 8; size++) {
+                std::vector<char> buffer(size + 1, '#');
+                int r = stats_to_json(&sample, buffer.data(), size, &length);
+
+                EXPECT_EQ(buffer[size], '#') << size;
+                EXPECT_TRUE(r == -ENOBUFS || std::string(buffer.data(), length) == whole) << size;
+                EXPECT_TRUE(r == 0 || size < whole.size() + 3) << size;
+        }
+        sample.known = 0;
+        EXPECT_EQ(stats_to_json(&sample, nullptr, 0, &length), -ENOBUFS);
+}
+
 /* A pipe takes a line in whole only up to PIPE_BUF. */
 TEST_F(Stats, LongestJsonFitsAPipe)
 {
         for (size_t i = 0; i < n_stats_fields; i++) {
                 if (stats_fields[i].type == 'd')
-                        sample.values[i].d = 819200.00;
+                        sample.values[i].d = 1e300;
                 else
                         sample.values[i].t = UINT64_MAX;
                 sample.known |= UINT64_C(1) << i;
@@ -210,26 +287,164 @@ TEST_F(Stats, LongestJsonFitsAPipe)
         EXPECT_EQ(json().back(), '\n');
 }
 
-TEST(StatsRead, FilesThatAreThere)
+/* Files of a directory, for those of a cgroup. */
+class StatsRead : public testing::Test
 {
-        char path[] = "/tmp/stats-test-XXXXXX";
+      protected:
+        void SetUp() override
+        {
+                ASSERT_NE(mkdtemp(path), nullptr);
+                files.cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                ASSERT_GE(files.cgroup_fd, 0);
+        }
+        void TearDown() override
+        {
+                stats_files_close(&files);
+                EXPECT_GE(remove_tree_at(AT_FDCWD, path), 0);
+        }
+        void write(const std::string &name, const std::string &text) const
+        {
+                std::ofstream file(std::string(path) + "/" + name);
+
+                file << text;
+                file.flush();
+                ASSERT_TRUE(file.good()) << name;
+        }
+        bool known(const std::string &key) const
+        {
+                return stats_is_known(&sample, index_of(key));
+        }
+        uint64_t t(const std::string &key) const
+        {
+                EXPECT_TRUE(known(key)) << key;
+                return sample.values[index_of(key)].t;
+        }
+        size_t n_open() const
+        {
+                size_t n = files.cgroup_fd >= 0;
+
+                for (int fd : files.fds)
+                        n += fd >= 0;
+                return n;
+        }
+
+        char path[sizeof "/tmp/stats-test-XXXXXX"] = "/tmp/stats-test-XXXXXX";
+        StatsFiles files = stats_files_none();
+        StatsSample sample = {};
+};
+
+TEST_F(StatsRead, FilesThatAreThere)
+{
+        EXPECT_EQ(stats_files_read(&files, &sample), -ENOENT) << "no cgroup is without cpu.stat";
+
+        files.looked_nsec = 0;
+        write("cpu.stat", "usage_usec 2\n");
+        write("memory.stat", "anon 1\n" + std::string(20000, 'x') + "\n");
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(t("CPUUsageNSec"), 2000U);
+        EXPECT_TRUE(known("Timestamp"));
+        EXPECT_FALSE(known("MemoryAnon")) << "read in part";
+        EXPECT_FALSE(known("MemoryCurrent"));
+}
+
+/* A buffer's worth is one byte too long: where it ends cannot be told. */
+TEST_F(StatsRead, LongestFile)
+{
+        std::string text = "usage_usec 2\n";
+
+        text.resize(16383, '\n');
+        write("cpu.stat", text);
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(t("CPUUsageNSec"), 2000U);
+        write("cpu.stat", text + "\n");
+        EXPECT_EQ(stats_files_read(&files, &sample), -EFBIG);
+}
+
+TEST_F(StatsRead, KeptFilesTellHowThingsAreNow)
+{
+        write("cpu.stat", "usage_usec 2000\n");
+        write("pids.current", "1000\n");
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(n_open(), 3U);
+        int fd = files.fds[STATS_PIDS_CURRENT];
+
+        write("cpu.stat", "usage_usec 3\n");
+        write("pids.current", "7\n");
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(t("CPUUsageNSec"), 3000U);
+        EXPECT_EQ(t("TasksCurrent"), 7U);
+        EXPECT_EQ(n_open(), 3U);
+        EXPECT_EQ(files.fds[STATS_PIDS_CURRENT], fd);
+
+        /* by name they are not looked at again */
+        ASSERT_EQ(unlink((std::string(path) + "/pids.current").c_str()), 0);
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(t("TasksCurrent"), 7U);
+
+        stats_files_close(&files);
+        EXPECT_EQ(n_open(), 0U);
+        EXPECT_EQ(fcntl(fd, F_GETFD), -1);
+        EXPECT_EQ(errno, EBADF);
+}
+
+/* Not at once, and for files that are opened anew no sooner. */
+TEST_F(StatsRead, FileThatAppearsLater)
+{
+        write("cpu.stat", "usage_usec 2\n");
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(files.looked_nsec, sample.monotonic_nsec);
+        write("memory.current", "4096\n");
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_FALSE(known("MemoryCurrent"));
+        stats_files_close(&files);
+        files.cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_FALSE(known("MemoryCurrent"));
+
+        files.looked_nsec -= STATS_ABSENT_NSEC;
+        for (unsigned i = 0; i < 2; i++) {
+                ASSERT_EQ(stats_files_read(&files, &sample), 0);
+                EXPECT_EQ(t("MemoryCurrent"), 4096U) << i;
+        }
+}
+
+/* What is there is not left out because it cannot be opened. */
+TEST_F(StatsRead, NoMoreDescriptors)
+{
+        struct rlimit before, limit;
+
+        write("cpu.stat", "usage_usec 2\n");
+        write("io.pressure", "some avg10=1.00 total=2\n");
+        ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        int next = dup(files.cgroup_fd);
+        ASSERT_EQ(close(next), 0);
+        limit = { static_cast<rlim_t>(next) + 1, before.rlim_max };
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        int r = stats_files_read(&files, &sample);
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+        EXPECT_EQ(r, -EMFILE);
+        EXPECT_EQ(n_open(), 2U) << "cpu.stat had its place";
+
+        ASSERT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_TRUE(known("IOPressureSomeAvg10")) << "the next sample has it";
+}
+
+/* As cgroups are, when the unified hierarchy is here and ours to use. */
+TEST(StatsCgroup, ThatIsRemoved)
+{
+        char path[] = "/sys/fs/cgroup/stats-test-XXXXXX";
+        StatsFiles files = stats_files_none();
         StatsSample sample;
 
-        ASSERT_NE(mkdtemp(path), nullptr);
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        ASSERT_GE(fd, 0);
-        EXPECT_EQ(stats_read(fd, &sample), -ENOENT) << "no cgroup is without cpu.stat";
-
-        std::ofstream(std::string(path) + "/cpu.stat") << "usage_usec 2\n";
-        std::ofstream(std::string(path) + "/memory.stat") << std::string(20000, 'x') << "\nanon 1\n";
-        ASSERT_EQ(stats_read(fd, &sample), 0);
-        EXPECT_EQ(sample.values[STATS_CPU_USAGE].t, 2000U);
-        EXPECT_TRUE(stats_is_known(&sample, STATS_TIMESTAMP));
-        EXPECT_FALSE(stats_is_known(&sample, index_of("MemoryAnon"))) << "read in part";
-        EXPECT_FALSE(stats_is_known(&sample, index_of("MemoryCurrent")));
-
-        (void) close(fd);
-        EXPECT_GE(remove_tree_at(AT_FDCWD, path), 0);
+        if (cgroup_check_unified() < 0 || !mkdtemp(path))
+                GTEST_SKIP() << "no cgroup can be made";
+        files.cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        EXPECT_EQ(stats_files_read(&files, &sample), 0);
+        EXPECT_EQ(rmdir(path), 0);
+        EXPECT_EQ(stats_files_read(&files, &sample), -ENOENT) << "by a file that is open";
+        EXPECT_EQ(files.fds[STATS_CPU_STAT], -1);
+        EXPECT_EQ(stats_files_read(&files, &sample), -ENOENT) << "by a directory that is open";
+        stats_files_close(&files);
 }
 
 /* The table is the documentation: the same keys, in the same order, with the same types and places. */
