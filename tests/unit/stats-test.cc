@@ -429,24 +429,6 @@ TEST_F(StatsRead, NoMoreDescriptors)
         EXPECT_TRUE(known("IOPressureSomeAvg10")) << "the next sample has it";
 }
 
-/* As cgroups are, when the unified hierarchy is here and ours to use. */
-TEST(StatsCgroup, ThatIsRemoved)
-{
-        char path[] = "/sys/fs/cgroup/stats-test-XXXXXX";
-        StatsFiles files = stats_files_none();
-        StatsSample sample;
-
-        if (cgroup_check_unified() < 0 || !mkdtemp(path))
-                GTEST_SKIP() << "no cgroup can be made";
-        files.cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        EXPECT_EQ(stats_files_read(&files, &sample), 0);
-        EXPECT_EQ(rmdir(path), 0);
-        EXPECT_EQ(stats_files_read(&files, &sample), -ENOENT) << "by a file that is open";
-        EXPECT_EQ(files.fds[STATS_CPU_STAT], -1);
-        EXPECT_EQ(stats_files_read(&files, &sample), -ENOENT) << "by a directory that is open";
-        stats_files_close(&files);
-}
-
 /* The table is the documentation: the same keys, in the same order, with the same types and places. */
 TEST(StatsDocumentation, IsTheTable)
 {
