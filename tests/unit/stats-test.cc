@@ -13,7 +13,6 @@
 #include <sys/resource.h>
 #include <vector>
 
-#include "cgroup.h"
 #include "cleanup.h"
 #include "process-stats.h"
 #include "state-file.h"
