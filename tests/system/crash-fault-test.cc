@@ -222,6 +222,8 @@ TEST(Faults, EveryPlaceIsWalked)
                 walked.insert(place.point);
         /* rotation has a test of its own, with an output that rotates */
         walked.insert(FAULT_LOG_ROTATED);
+        /* and a shelf is turned when another log is on it */
+        walked.insert(FAULT_LOG_SHELF_TURNED);
         /* nomad-dockerlog's have one too */
         for (int point = FAULT_CONTAINER_START_SAVED; point <= FAULT_CONTAINER_ENDED; point++)
                 walked.insert((FaultPoint) point);
@@ -246,4 +248,37 @@ TEST_F(SystemTest, CrashWhileRotating)
         for (unsigned i = 0; exists(log_of("rotating", "stdout", i)); i++)
                 content += read_file(log_of("rotating", "stdout", i));
         EXPECT_EQ(content, expected);
+}
+
+/* A pipe is on the shelf twice then, and everything that goes through it is there once. */
+TEST_F(SystemTest, CrashWhileAShelfTurns)
+{
+        const std::string flag = "/run/crash-may-go-on";
+        const size_t before = count_shelved(1);
+        const Spec last = script(
+                        "echo hello; while ! [ -e " + flag + " ]; do sleep 0.02; done; echo bye; exit 7");
+
+        ASSERT_EQ(run({ "systemctl", "restart", EXECUTOR_UNIT, LOGMON_UNIT }).status, 0);
+        run({ "rm", "-f", flag });
+        start("stays", last);
+        /* as many, so that they are taken down at once */
+        start("ends", script("echo done"));
+        const pid_t pid = main_pid(LOGMON_UNIT);
+        std::ofstream(FAULT_FILE) << "log-shelf-turned 1\n";
+        EXPECT_EQ(wait("ends"), (Exit{ "success", 0, 0, false }));
+        EXPECT_TRUE(eventually([&] { return !exists(FAULT_FILE); })) << "nothing was taken down";
+        EXPECT_TRUE(eventually([&] {
+                const pid_t now = main_pid(LOGMON_UNIT);
+
+                return now > 0 && now != pid;
+        }));
+        release("ends");
+        EXPECT_EQ(read_file(log_of("ends", "stdout")), "done\n");
+        EXPECT_TRUE(eventually([&] { return count_shelved(1) == before + 2; }))
+                        << count_shelved(1) << " on shelves";
+
+        std::ofstream(flag) << "";
+        EXPECT_EQ(wait("stays"), (Exit{ "exit-code", 7, 0, false }));
+        EXPECT_EQ(read_file(log_of("stays", "stdout")), "hello\nbye\n");
+        run({ "rm", "-f", flag });
 }
