@@ -395,6 +395,14 @@ static void drop_streams(TaskLog *log, const bool *kept)
         (void) task_log_save(log);
 }
 
+static const char *why_not_kept(int r)
+{
+        if (r == -ETOOMANYREFS)
+                return "there are more descriptors in sockets than LimitNOFILE= allows";
+
+        return g_strerror(-r);
+}
+
 /* The streams opened become the log's, on disk and on the shelves too. */
 static int keep_streams(TaskLog *log, const LogConfig *config, Stream **streams, bool *ret_waits,
                 sd_bus_error *error)
@@ -419,7 +427,7 @@ static int keep_streams(TaskLog *log, const LogConfig *config, Stream **streams,
         if (r < 0) {
                 drop_streams(log, kept);
                 return sd_bus_error_setf(error, BUS_ERROR_LOG_FAILED,
-                                "Cannot keep the pipes of log '%s': %s", log->id, g_strerror(-r));
+                                "Cannot keep the pipes of log '%s': %s", log->id, why_not_kept(r));
         }
 
         *ret_waits = r > 0;

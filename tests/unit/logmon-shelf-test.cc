@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <map>
 #include <poll.h>
 #include <random>
@@ -10,6 +11,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
 
@@ -456,6 +458,57 @@ TEST_F(ShelfTest, NoRoomForDescriptors)
         EXPECT_TRUE(is_kept("a")) << "for the next process";
         reboot();
         EXPECT_EQ(content("a"), "a");
+}
+
+/* As in a user's own service, or a container. */
+class NoPrivilege
+{
+      public:
+        NoPrivilege()
+        {
+                struct __user_cap_data_struct data[2];
+
+                EXPECT_EQ(syscall(SYS_capget, &header, all), 0);
+                memcpy(data, all, sizeof data);
+                data[0].effective &= ~(1U << CAP_SYS_ADMIN | 1U << CAP_SYS_RESOURCE);
+                EXPECT_EQ(syscall(SYS_capset, &header, data), 0);
+                EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+                const struct rlimit low = { SHELF_PIPES_MAX - 1, limit.rlim_max };
+                EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+        }
+
+        ~NoPrivilege()
+        {
+                EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+                EXPECT_EQ(syscall(SYS_capset, &header, all), 0);
+        }
+
+      private:
+        struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+        struct __user_cap_data_struct all[2];
+        struct rlimit limit;
+};
+
+TEST_F(ShelfTest, MoreInSocketsThanTheUserMayHave)
+{
+        const unsigned n = SHELF_PIPES_MAX;
+        int fds[2];
+
+        ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
+        for (unsigned i = 0; i < n; i++)
+                ASSERT_GE(shelves_put(shelves, std::to_string(i).c_str(), fds[0]), 0);
+        (void) close(fds[0]);
+        writers["all"] = fds[1];
+        {
+                NoPrivilege none;
+
+                EXPECT_EQ(put("more"), -ETOOMANYREFS);
+                EXPECT_EQ(take_down("1"), -ETOOMANYREFS) << "to turn the shelf needs one more";
+                EXPECT_EQ(count_messages(shelf(0)), n);
+        }
+        EXPECT_EQ(take_down("2"), 0);
+        EXPECT_EQ(count_messages(shelf(0)), n - 2) << "and the one before";
+        EXPECT_GE(put("more"), 0);
 }
 
 TEST_F(ShelfTest, AtMostShelvesMax)
