@@ -421,7 +421,7 @@ static int visit_shelf(
                 Shelves *shelves, Shelf *shelf, GHashTable *seen, ShelfVisitor visitor, void *userdata)
 {
         char name[SHELF_NAME_MAX + 1];
-        int fd, r;
+        int fd = -1, r;
 
         find_ends(shelf);
         r = set_peek_offset(shelf->out, 0);
