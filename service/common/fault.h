@@ -40,6 +40,7 @@
         X(LOG_START_BEGIN, "log-start-begin")                     \
         X(LOG_START_SAVED, "log-start-saved")                     \
         X(LOG_START_STORED, "log-start-stored")                   \
+        X(LOG_SHELF_TURNED, "log-shelf-turned")                   \
         X(LOG_MOVED, "log-moved")                                 \
         X(LOG_ROTATED, "log-rotated")                             \
         X(LOG_STOP_BEGIN, "log-stop-begin")                       \

@@ -2,7 +2,9 @@
 #include "fd-util.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "cleanup.h"
 
@@ -73,6 +75,16 @@ int fd_make_pipe_in_one(int *ret)
 
         *ret = take_fd(&fd);
         return 0;
+}
+
+char *fd_identity(int fd)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return NULL;
+
+        return g_strdup_printf("%" PRIu64 ":%" PRIu64, (uint64_t) st.st_dev, (uint64_t) st.st_ino);
 }
 
 int fd_open_dir(int dir_fd, DIR **ret)

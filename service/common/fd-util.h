@@ -13,6 +13,9 @@ G_BEGIN_DECLS
 /* Moves a descriptor there, close-on-exec, unless it is there already. */
 int fd_move_up(int *fd);
 
+/* "device:inode", the same for all descriptors of a pipe; NULL if FD is none. */
+char *fd_identity(int fd);
+
 /* For reading the directory that DIR_FD is, which stays as it is. */
 int fd_open_dir(int dir_fd, DIR **ret);
 

@@ -16,6 +16,7 @@ typedef struct Counters {
         uint64_t dropped_bytes;
         uint64_t journal_dropped;
         uint64_t rotations;
+        uint64_t ended[STREAM_MAX]; /* inode of a pipe of which all is passed on, and that may lie on a shelf yet */
 } Counters;
 
 G_END_DECLS

@@ -17,20 +17,28 @@ typedef struct DiscardCall {
         sd_event_source *source;
 } DiscardCall;
 
-/* A call whose reply waits for systemd's fd store. */
+/* A call whose reply waits for systemd's fd store to have all shelves below NEXT_SHELF. */
 typedef struct StartReply {
+        Manager *manager;
+        uint64_t next_shelf;
         sd_bus_message *call;
         char *path;
 } StartReply;
+
+static void answer_start(StartReply *reply)
+{
+        (void) sd_bus_reply_method_return(reply->call, "o", reply->path);
+        sd_bus_message_unref(reply->call);
+        g_free(reply->path);
+        g_free(reply);
+}
 
 static void on_stored(void *userdata)
 {
         StartReply *reply = userdata;
 
-        (void) sd_bus_reply_method_return(reply->call, "o", reply->path);
-        sd_bus_message_unref(reply->call);
-        g_free(reply->path);
-        g_free(reply);
+        shelves_set_stored(reply->manager->shelves, reply->next_shelf);
+        answer_start(reply);
 }
 
 /* The log runs, whatever comes: should systemd not say when it has come to what was sent to it, the reply does not wait. */
@@ -39,12 +47,14 @@ static int reply_when_stored(Manager *manager, sd_bus_message *m, char *path)
         StartReply *reply = g_new0(StartReply, 1);
         int r;
 
+        reply->manager = manager;
+        reply->next_shelf = manager->shelves->next;
         reply->call = sd_bus_message_ref(m);
         reply->path = path;
         r = fdstore_barrier(manager->event, on_stored, reply);
         if (r < 0) {
                 (void) log_errno(LOG_WARNING, r, "Cannot wait for the descriptor store");
-                on_stored(reply);
+                answer_start(reply);
         }
         return 1;
 }
@@ -56,7 +66,7 @@ static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error)
         g_autofree char *path = NULL;
         const char *id;
         TaskLog *log;
-        bool stored;
+        bool waits;
         int r;
 
         log_config_init(&config);
@@ -66,12 +76,12 @@ static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = log_config_read(m, &config, error);
         if (r < 0)
                 return r;
-        r = manager_start_log(manager, id, &config, &log, &stored, error);
+        r = manager_start_log(manager, id, &config, &log, &waits, error);
         if (r < 0)
                 return r;
 
         path = task_log_path(log);
-        if (stored)
+        if (waits)
                 return reply_when_stored(manager, m, g_steal_pointer(&path));
         return sd_bus_reply_method_return(m, "o", path);
 }

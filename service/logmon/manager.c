@@ -12,6 +12,7 @@
 #include "fdstore.h"
 #include "log.h"
 #include "reader.h"
+#include "shelf.h"
 #include "task-log.h"
 
 #define COUNTERS_FILE  "counters"
@@ -35,6 +36,7 @@ int manager_new(sd_event *event, sd_bus *bus, int state_dir, const char *log_roo
         manager->log_root = g_strdup(log_root);
         manager->journal = journal_new(journal_socket);
         notices_init(&manager->notices, event, manager->journal);
+        manager->shelves = shelves_new();
         manager->readers = g_ptr_array_new();
         manager->logs = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_log);
 
@@ -62,6 +64,7 @@ Manager *manager_free(Manager *manager)
                 reader_free(g_ptr_array_index(manager->readers, 0));
         g_clear_pointer(&manager->readers, g_ptr_array_unref);
         g_clear_pointer(&manager->logs, g_hash_table_unref);
+        shelves_free(manager->shelves);
         slot_file_free(manager->counters);
         slot_file_free(manager->positions);
         notices_clear(&manager->notices);
@@ -130,7 +133,7 @@ static void remove_log(Manager *manager, TaskLog *log)
         slot_file_release(manager->counters, slot);
 }
 
-int manager_start_log(Manager *manager, const char *id, LogConfig *config, TaskLog **ret, bool *ret_stored,
+int manager_start_log(Manager *manager, const char *id, LogConfig *config, TaskLog **ret, bool *ret_waits,
                 sd_bus_error *error)
 {
         bool is_new = false;
@@ -147,8 +150,8 @@ int manager_start_log(Manager *manager, const char *id, LogConfig *config, TaskL
                 return r;
         g_assert(log);
 
-        *ret_stored = false;
-        r = task_log_start(log, config, ret_stored, error);
+        *ret_waits = false;
+        r = task_log_start(log, config, ret_waits, error);
         if (r < 0) {
                 if (is_new)
                         remove_log(manager, log);
@@ -236,48 +239,65 @@ static void claim_counters(Manager *manager)
         slot_file_claim(manager->counters, claimed);
 }
 
-/* What is stored belongs to a log, "PREFIX LABEL.STREAM". One whose state cannot be read keeps it: perhaps it can be by another
+/* What is kept belongs to a log, "PREFIX LABEL.STREAM". One whose state cannot be read keeps it: perhaps it can be by another
  * version, and its task is better off with a pipe that nobody reads than with none. */
-static TaskLog *find_owner(Manager *manager, const StoredFd *stored, const char *prefix)
+static TaskLog *find_owner(Manager *manager, const char *name, const char *prefix, bool *ret_stays)
 {
-        const char *rest = g_str_has_prefix(stored->name, prefix) ? stored->name + strlen(prefix) : "";
+        const char *rest = g_str_has_prefix(name, prefix) ? name + strlen(prefix) : "";
         g_autofree char *label = g_strndup(rest, strcspn(rest, "."));
         TaskLog *log = g_hash_table_lookup(manager->logs, label);
 
+        *ret_stays = true;
         if (log && log->state == TASK_LOG_RUNNING)
                 return log;
         if (!log && task_log_has_state(manager, label)) {
-                log_warning("Keeping '%s' for a log whose state cannot be read", stored->name);
+                log_warning("Keeping '%s' for a log whose state cannot be read", name);
                 return NULL;
         }
 
-        log_info("'%s' was stored, of what is no running log; closing it", stored->name);
-        (void) fdstore_remove(stored->name);
+        log_debug("'%s' was kept, of what is no running log; closing it", name);
+        *ret_stays = false;
         return NULL;
 }
 
-static void adopt_pipe(Manager *manager, StoredFd *stored)
+static bool adopt_pipe(const char *name, int pipe_fd, void *userdata)
 {
-        TaskLog *log = find_owner(manager, stored, TASK_LOG_PIPE_PREFIX);
-        g_autofree char *identity = pipe_identity(stored->fd);
+        _cleanup_close_ int fd = pipe_fd;
+        g_autofree char *identity = fd_identity(fd);
+        Manager *manager = userdata;
+        TaskLog *log;
+        bool stays;
         int r;
 
-        for (StreamKind kind = 0; log && kind < STREAM_MAX; kind++) {
+        log = find_owner(manager, name, TASK_LOG_PIPE_PREFIX, &stays);
+        if (!log)
+                return stays;
+
+        for (StreamKind kind = 0; kind < STREAM_MAX; kind++) {
                 if (stream_is_open(log->streams[kind]) || g_strcmp0(identity, log->pipes[kind]) != 0)
                         continue;
-                r = task_log_adopt(log, kind, take_fd(&stored->fd));
+                if (task_log_has_ended(log, kind))
+                        return false;
+                r = task_log_adopt(log, kind, take_fd(&fd));
                 if (r < 0)
                         (void) log_errno(LOG_WARNING, r, "Cannot go on with a pipe of log '%s'", log->id);
-                return;
+                return true;
         }
+
+        /* of a stream before the one that has the name now */
+        return false;
 }
 
 /* After the pipes: the streams must be there. */
 static void adopt_backlog(Manager *manager, StoredFd *stored)
 {
-        TaskLog *log = find_owner(manager, stored, TASK_LOG_BACKLOG_PREFIX);
+        TaskLog *log;
+        bool stays;
 
-        if (log && task_log_adopt_backlog(log, stored->name, take_fd(&stored->fd)) < 0)
+        log = find_owner(manager, stored->name, TASK_LOG_BACKLOG_PREFIX, &stays);
+        if (log)
+                stays = task_log_adopt_backlog(log, stored->name, take_fd(&stored->fd)) >= 0;
+        if (!stays)
                 (void) fdstore_remove(stored->name);
 }
 
@@ -292,12 +312,13 @@ static void adopt_fd(Manager *manager, StoredFd *stored, gboolean *claimed_posit
 
         if (is_backlog(stored))
                 return;
-        if (!reader_parse_fd_name(stored->name, &slot)) {
-                adopt_pipe(manager, stored);
+        if (shelves_adopt_fd(manager->shelves, stored->name, stored->fd) >= 0) {
+                (void) take_fd(&stored->fd);
                 return;
         }
 
-        if (reader_adopt(manager, slot, take_fd(&stored->fd)) >= 0)
+        if (reader_parse_fd_name(stored->name, &slot) &&
+                        reader_adopt(manager, slot, take_fd(&stored->fd)) >= 0)
                 claimed_positions[slot] = TRUE;
         else
                 (void) fdstore_remove(stored->name);
@@ -336,6 +357,7 @@ int manager_load(Manager *manager)
         for (guint i = 0; i < stored->len; i++)
                 adopt_fd(manager, &g_array_index(stored, StoredFd, i), claimed);
         slot_file_claim(manager->positions, claimed);
+        shelves_visit(manager->shelves, adopt_pipe, manager);
         for (guint i = 0; i < stored->len; i++)
                 if (is_backlog(&g_array_index(stored, StoredFd, i)))
                         adopt_backlog(manager, &g_array_index(stored, StoredFd, i));

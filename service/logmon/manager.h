@@ -9,6 +9,7 @@
 #include "log-config.h"
 #include "notices.h"
 #include "pump.h"
+#include "shelf.h"
 #include "slot-file.h"
 
 G_BEGIN_DECLS
@@ -31,6 +32,7 @@ typedef struct Manager {
         SlotFile *counters;  /* of Counters */
         SlotFile *positions; /* of ReaderPosition */
         Pump pump;
+        Shelves *shelves; /* of the pipes of all streams */
         GHashTable *logs; /* label to TaskLog */
         GPtrArray *readers;
 } Manager;
@@ -44,9 +46,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Manager, manager_free)
 /* Brings back the logs of the process before, and the pipes that systemd kept for it. */
 int manager_load(Manager *manager);
 
-/* What Start() does, short of its reply. Takes the descriptors out of CONFIG. RET_STORED: whether the caller may only be told
+/* What Start() does, short of its reply. Takes the descriptors out of CONFIG. RET_WAITS: whether the caller may only be told
  * after fdstore_barrier(). */
-int manager_start_log(Manager *manager, const char *id, LogConfig *config, TaskLog **ret, bool *ret_stored,
+int manager_start_log(Manager *manager, const char *id, LogConfig *config, TaskLog **ret, bool *ret_waits,
                 sd_bus_error *error);
 
 /* The log of an id, NULL if there is none; InvalidSpec for what cannot be an id. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "state-file.h"
@@ -15,16 +13,6 @@ static const char *const pipe_keys[] = {
         [STREAM_STDOUT] = "StdoutPipe",
         [STREAM_STDERR] = "StderrPipe",
 };
-
-char *pipe_identity(int fd)
-{
-        struct stat st;
-
-        if (fstat(fd, &st) < 0)
-                return NULL;
-
-        return g_strdup_printf("%" PRIu64 ":%" PRIu64, (uint64_t) st.st_dev, (uint64_t) st.st_ino);
-}
 
 static char *state_name(const char *label)
 {
@@ -205,10 +193,8 @@ int task_log_load(Manager *manager, const char *label, TaskLog **ret)
         g_free(log->last_error);
         log->last_error = g_strdup(last_error ? last_error : "");
         log->state = get_bool(object, "Running") ? TASK_LOG_RUNNING : TASK_LOG_STOPPED;
-        for (size_t i = 0; i < STREAM_MAX; i++) {
+        for (size_t i = 0; i < STREAM_MAX; i++)
                 log->pipes[i] = g_strdup(get_string(object, pipe_keys[i]));
-                log->stored[i] = true;
-        }
 
         *ret = g_steal_pointer(&log);
         return 0;

@@ -10,10 +10,11 @@
 #include "bus-error.h"
 #include "cleanup.h"
 #include "fault.h"
-#include "fdstore.h"
+#include "fd-util.h"
 #include "fifo.h"
 #include "log.h"
 #include "reader.h"
+#include "shelf.h"
 
 typedef struct Waiter {
         TaskLogStopped stopped;
@@ -137,14 +138,14 @@ static char *stored_name(const TaskLog *log, const char *prefix, StreamKind kind
 
 static void unstore_pipe(TaskLog *log, StreamKind kind)
 {
-        g_autofree char *name = NULL;
+        g_autofree char *name = stored_name(log, TASK_LOG_PIPE_PREFIX, kind);
+        /* A writer that is left gets SIGPIPE at once; one that is gone does not mind. */
+        bool at_once = log->cut[kind] || log->config.fifos[kind];
+        int r;
 
-        /* each message costs systemd as much as a method call */
-        if (!log->stored[kind])
-                return;
-        name = stored_name(log, TASK_LOG_PIPE_PREFIX, kind);
-        (void) fdstore_remove(name);
-        log->stored[kind] = false;
+        r = shelves_take_down(log->manager->shelves, name, at_once);
+        if (r < 0 && r != -ENOENT)
+                (void) log_errno(LOG_WARNING, r, "Cannot give up '%s' yet", name);
 }
 
 static void call_waiters(TaskLog *log)
@@ -190,6 +191,21 @@ static bool has_open_stream(const TaskLog *log)
         return false;
 }
 
+static uint64_t inode_of(const char *identity)
+{
+        const char *colon = identity ? strchr(identity, ':') : NULL;
+
+        return colon ? g_ascii_strtoull(colon + 1, NULL, 10) : 0;
+}
+
+/* By inode: the slot of a log whose state could not be read for a while may have been another's. */
+bool task_log_has_ended(const TaskLog *log, StreamKind kind)
+{
+        uint64_t inode = inode_of(log->pipes[kind]);
+
+        return inode != 0 && log->counters->ended[kind] == inode;
+}
+
 static void on_stream_ended(Stream *stream, void *userdata)
 {
         char *missing = stream->journal ? journal_sink_take_missing(stream->journal) : NULL;
@@ -198,6 +214,7 @@ static void on_stream_ended(Stream *stream, void *userdata)
         if (missing)
                 notices_add(&log->manager->notices, stream->journal->fields, missing);
         reader_wake_all(log);
+        log->counters->ended[stream->kind] = inode_of(log->pipes[stream->kind]);
         if (has_open_stream(log))
                 unstore_pipe(log, stream->kind);
         else
@@ -302,7 +319,7 @@ static int check_open_stream(TaskLog *log, StreamKind kind, const LogConfig *con
         if (config->fds[kind] < 0)
                 return 0;
 
-        identity = pipe_identity(config->fds[kind]);
+        identity = fd_identity(config->fds[kind]);
         if (g_strcmp0(identity, log->pipes[kind]) == 0)
                 return 0;
 
@@ -335,12 +352,14 @@ static int store_pipe(TaskLog *log, StreamKind kind)
         g_autofree char *name = stored_name(log, TASK_LOG_PIPE_PREFIX, kind);
 
         unstore_pipe(log, kind);
-        log->stored[kind] = true;
-        return fdstore_push(name, &log->streams[kind]->fd, 1);
+        log->cut[kind] = false;
+        return shelves_put(log->manager->shelves, name, log->streams[kind]->fd);
 }
 
+/* Returns 1 if systemd is to be waited for, as shelves_put(). */
 static int save_and_store(TaskLog *log, const bool *kept)
 {
+        int waits = 0;
         int r;
 
         r = task_log_save(log);
@@ -354,9 +373,10 @@ static int save_and_store(TaskLog *log, const bool *kept)
                 r = store_pipe(log, kind);
                 if (r < 0)
                         return r;
+                waits |= r;
         }
         fault_point(FAULT_LOG_START_STORED);
-        return 0;
+        return waits;
 }
 
 /* What keep_streams() has done, when it has failed. */
@@ -365,6 +385,7 @@ static void drop_streams(TaskLog *log, const bool *kept)
         for (StreamKind kind = 0; kind < STREAM_MAX; kind++) {
                 if (!kept[kind])
                         continue;
+                log->cut[kind] = true;
                 unstore_pipe(log, kind);
                 log->streams[kind] = stream_free(log->streams[kind]);
                 g_clear_pointer(log->pipes + kind, g_free);
@@ -374,21 +395,30 @@ static void drop_streams(TaskLog *log, const bool *kept)
         (void) task_log_save(log);
 }
 
-/* The streams opened become the log's, on disk and in the fd store too. */
-static int keep_streams(TaskLog *log, const LogConfig *config, Stream **streams, bool *ret_stored,
+static const char *why_not_kept(int r)
+{
+        if (r == -ETOOMANYREFS)
+                return "there are more descriptors in sockets than LimitNOFILE= allows";
+
+        return g_strerror(-r);
+}
+
+/* The streams opened become the log's, on disk and on the shelves too. */
+static int keep_streams(TaskLog *log, const LogConfig *config, Stream **streams, bool *ret_waits,
                 sd_bus_error *error)
 {
-        bool kept[STREAM_MAX] = {}, any = false;
+        bool kept[STREAM_MAX] = {};
         int r;
 
         for (StreamKind kind = 0; kind < STREAM_MAX; kind++) {
                 if (!streams[kind])
                         continue;
 
-                kept[kind] = any = true;
+                kept[kind] = true;
+                log->counters->ended[kind] = 0; /* a FIFO is the same for each start */
                 stream_free(log->streams[kind]);
                 g_free(log->pipes[kind]);
-                log->pipes[kind] = pipe_identity(streams[kind]->fd);
+                log->pipes[kind] = fd_identity(streams[kind]->fd);
                 log_config_set_fifo(&log->config, kind, streams[kind]->fifo ? config->fifos[kind] : NULL);
                 log->streams[kind] = g_steal_pointer(streams + kind);
         }
@@ -397,10 +427,10 @@ static int keep_streams(TaskLog *log, const LogConfig *config, Stream **streams,
         if (r < 0) {
                 drop_streams(log, kept);
                 return sd_bus_error_setf(error, BUS_ERROR_LOG_FAILED,
-                                "Cannot keep the pipes of log '%s': %s", log->id, g_strerror(-r));
+                                "Cannot keep the pipes of log '%s': %s", log->id, why_not_kept(r));
         }
 
-        *ret_stored = any;
+        *ret_waits = r > 0;
         return 0;
 }
 
@@ -442,21 +472,21 @@ static int take_config(TaskLog *log, LogConfig *config, sd_bus_error *error)
         return 0;
 }
 
-static int start_streams(TaskLog *log, LogConfig *config, bool *ret_stored, sd_bus_error *error)
+static int start_streams(TaskLog *log, LogConfig *config, bool *ret_waits, sd_bus_error *error)
 {
         Stream *streams[STREAM_MAX] = {};
         int r;
 
         r = open_streams(log, config, streams, error);
         if (r >= 0)
-                r = keep_streams(log, config, streams, ret_stored, error);
+                r = keep_streams(log, config, streams, ret_waits, error);
 
         for (size_t i = 0; i < STREAM_MAX; i++)
                 stream_free(streams[i]);
         return r;
 }
 
-int task_log_start(TaskLog *log, LogConfig *config, bool *ret_stored, sd_bus_error *error)
+int task_log_start(TaskLog *log, LogConfig *config, bool *ret_waits, sd_bus_error *error)
 {
         int r;
 
@@ -467,7 +497,7 @@ int task_log_start(TaskLog *log, LogConfig *config, bool *ret_stored, sd_bus_err
         if (log->state == TASK_LOG_RUNNING) {
                 log_config_update(&log->config, config);
                 apply_sizes(log);
-                return start_streams(log, config, ret_stored, error);
+                return start_streams(log, config, ret_waits, error);
         }
 
         if (!is_given(config, STREAM_STDOUT) && !is_given(config, STREAM_STDERR))
@@ -478,7 +508,7 @@ int task_log_start(TaskLog *log, LogConfig *config, bool *ret_stored, sd_bus_err
                 return r;
 
         log->state = TASK_LOG_RUNNING;
-        r = start_streams(log, config, ret_stored, error);
+        r = start_streams(log, config, ret_waits, error);
         if (r < 0) {
                 log->state = TASK_LOG_STOPPED;
                 clear_streams(log);
@@ -546,6 +576,7 @@ static int on_deadline(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint
                         continue;
                 log_info("Log '%s': ending %s although %s", log->id, stream_kind_to_string(kind),
                                 why_not_ended(log->streams[kind]));
+                log->cut[kind] = true;
                 stream_finish(log->streams[kind]);
         }
 

@@ -20,7 +20,7 @@ G_BEGIN_DECLS
 /* How often at most a log that cannot be written is a message in our own log. */
 #define TASK_LOG_FAILURE_INTERVAL_USEC (10 * G_TIME_SPAN_SECOND)
 
-/* Names in the fd store are PREFIX LABEL.STREAM; '.' is in no label. */
+/* Names on the shelves and in the fd store are PREFIX LABEL.STREAM; '.' is in no label. */
 #define TASK_LOG_PIPE_PREFIX    "pipe."
 #define TASK_LOG_BACKLOG_PREFIX "backlog."
 
@@ -42,7 +42,7 @@ struct TaskLog {
         TaskLogState state;
         Stream *streams[STREAM_MAX]; /* NULL: none, or it has ended */
         char *pipes[STREAM_MAX];     /* "device:inode", to know a pipe again after a restart */
-        bool stored[STREAM_MAX];     /* one of its name may be in the fd store */
+        bool cut[STREAM_MAX];        /* ended although somebody may hold the pipe */
         uint32_t slot;               /* of the counters */
         Counters *counters;
         char *last_error;
@@ -58,8 +58,11 @@ TaskLog *task_log_free(TaskLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskLog, task_log_free)
 
 /* Starts a stopped log with CONFIG, whose contents it takes, or applies it to one that runs. On error the log is
- * as it was, except that a stopped one may have CONFIG. RET_STORED as manager_start_log(). */
-int task_log_start(TaskLog *log, LogConfig *config, bool *ret_stored, sd_bus_error *error);
+ * as it was, except that a stopped one may have CONFIG. RET_WAITS as manager_start_log(). */
+int task_log_start(TaskLog *log, LogConfig *config, bool *ret_waits, sd_bus_error *error);
+
+/* Whether an earlier process has come to the end of a stream, whose pipe may be there yet. */
+bool task_log_has_ended(const TaskLog *log, StreamKind kind);
 
 /* Gives back to a stream the pipe that systemd had kept; takes over FD. */
 int task_log_adopt(TaskLog *log, StreamKind kind, int fd);
@@ -87,7 +90,6 @@ int task_log_save(TaskLog *log);
 void task_log_forget(TaskLog *log);
 int task_log_load(Manager *manager, const char *label, TaskLog **ret);
 bool task_log_has_state(Manager *manager, const char *label);
-char *pipe_identity(int fd);
 
 /* task-log-dbus.c */
 int task_log_register(Manager *manager);

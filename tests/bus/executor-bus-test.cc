@@ -254,8 +254,13 @@ TEST_F(ExecutorBus, StandardStreamsOfTheClient)
 
 TEST_F(ExecutorBus, LogIsCompleteWhenWaitReplies)
 {
+        /* the first leaves an empty shelf */
+        std::string path = start("first", logged_shell("exit 0"));
+        (void) client->wait_task(path);
+        expect_released(path);
+
         auto executor_files = executor->open_files(), logmon_files = logmon->open_files();
-        std::string path = start("web", logged_shell("seq 1 20000; echo err >&2; exit 3"));
+        path = start("web", logged_shell("seq 1 20000; echo err >&2; exit 3"));
 
         EXPECT_EQ(client->property(path, "LogDirectory"), log_directory);
         EXPECT_EQ(client->wait_task(path), (Exit{ "exit-code", 3, 0, false }));

@@ -23,7 +23,7 @@ class FailureBus : public BusTest
                 if (IsSkipped() || HasFatalFailure())
                         return;
                 /* what the first start opens and keeps is no leak */
-                Reply reply = client->start_task("first", shell("exit 0"));
+                Reply reply = client->start_task("first", logged_shell("exit 0"));
                 ASSERT_TRUE(reply.ok()) << reply;
                 (void) client->wait_task(TASK_PATH("first"));
                 ASSERT_TRUE(client->release(TASK_PATH("first")).ok());
@@ -49,7 +49,7 @@ class FailureBus : public BusTest
                 expect_same_files(*executor, executor_files);
                 if (logmon->pid() > 0)
                         expect_same_files(*logmon, logmon_files);
-                EXPECT_TRUE(systemd->stored_fds("nomad-logmon").empty()) << "a pipe in the descriptor store";
+                EXPECT_EQ(systemd->count_shelved("nomad-logmon"), 0U) << "a pipe in the descriptor store";
         }
 
         /* The id is free again, and the service as able as before. */

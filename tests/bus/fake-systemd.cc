@@ -8,10 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <mutex>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -426,6 +428,26 @@ std::vector<std::pair<std::string, int>> FakeSystemd::stored_fds(const std::stri
                         result.emplace_back(fd_name, fcntl(fd, F_DUPFD_CLOEXEC, 3));
         });
         return result;
+}
+
+size_t FakeSystemd::count_shelved(const std::string &name)
+{
+        const std::string key = "scm_fds:";
+        size_t count = 0;
+
+        post([&] {
+                for (const auto &[fd_name, fd] : notify_sockets[name].stored) {
+                        std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
+                        struct stat st;
+
+                        if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+                                count++;
+                        for (std::string line; std::getline(info, line);)
+                                if (line.rfind(key, 0) == 0)
+                                        count += std::stoul(line.substr(key.size()));
+                }
+        });
+        return count;
 }
 
 void FakeSystemd::drop_stored_fds(const std::string &name)

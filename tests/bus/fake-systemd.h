@@ -72,6 +72,8 @@ class FakeSystemd
         void forget_ready(const std::string &name);
         /* Copies of what the service has stored, by name; to be closed by the caller. */
         std::vector<std::pair<std::string, int>> stored_fds(const std::string &name);
+        /* The pipes that lie in stored sockets, and those stored themselves. */
+        size_t count_shelved(const std::string &name);
         void drop_stored_fds(const std::string &name);
 
       private:

@@ -222,6 +222,8 @@ TEST(Faults, EveryPlaceIsWalked)
                 walked.insert(place.point);
         /* rotation has a test of its own, with an output that rotates */
         walked.insert(FAULT_LOG_ROTATED);
+        /* and a shelf is turned when another log is on it */
+        walked.insert(FAULT_LOG_SHELF_TURNED);
         /* nomad-dockerlog's have one too */
         for (int point = FAULT_CONTAINER_START_SAVED; point <= FAULT_CONTAINER_ENDED; point++)
                 walked.insert((FaultPoint) point);
@@ -246,4 +248,40 @@ TEST_F(SystemTest, CrashWhileRotating)
         for (unsigned i = 0; exists(log_of("rotating", "stdout", i)); i++)
                 content += read_file(log_of("rotating", "stdout", i));
         EXPECT_EQ(content, expected);
+}
+
+/* Waits for the file of that name, and says so. */
+static Spec until(const std::string &flag)
+{
+        return script("echo hello; while ! [ -e " + flag + " ]; do sleep 0.02; done; echo bye; exit 7");
+}
+
+/* A pipe is on the shelf twice then, and everything that goes through it is there once. */
+TEST_F(SystemTest, CrashWhileAShelfTurns)
+{
+        const std::string first = "/run/crash-first", last = "/run/crash-last";
+        const size_t before = count_shelved(1);
+
+        ASSERT_EQ(run({ "rm", "-f", first, last }).status, 0);
+        ASSERT_EQ(run({ "systemctl", "restart", EXECUTOR_UNIT, LOGMON_UNIT }).status, 0);
+        /* half of what is on the shelf is gone when the second ends, and is behind the other half */
+        start("stays", until(last));
+        start("ends", until(first));
+        ASSERT_EQ(count_shelved(1), before + 4);
+        const pid_t pid = main_pid(LOGMON_UNIT);
+
+        std::ofstream(FAULT_FILE) << "log-shelf-turned 1\n";
+        std::ofstream(first) << "";
+        EXPECT_EQ(wait("ends"), (Exit{ "exit-code", 7, 0, false }));
+        EXPECT_TRUE(eventually([&] { return !exists(FAULT_FILE); })) << "no shelf was turned";
+        EXPECT_NE(main_pid(LOGMON_UNIT), pid);
+        EXPECT_EQ(read_file(log_of("ends", "stdout")), "hello\nbye\n");
+        release("ends");
+        EXPECT_TRUE(eventually([&] { return count_shelved(1) == before + 2; }))
+                        << count_shelved(1) << " on shelves";
+
+        std::ofstream(last) << "";
+        EXPECT_EQ(wait("stays"), (Exit{ "exit-code", 7, 0, false }));
+        EXPECT_EQ(read_file(log_of("stays", "stdout")), "hello\nbye\n");
+        EXPECT_EQ(run({ "rm", "-f", first, last }).status, 0);
 }

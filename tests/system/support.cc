@@ -248,6 +248,22 @@ size_t count_pipes(pid_t pid)
         return count;
 }
 
+size_t count_shelved(pid_t pid)
+{
+        const std::string key = "scm_fds:", directory = "/proc/" + std::to_string(pid) + "/fdinfo";
+        size_t count = 0;
+
+        for (const auto &name : list_directory(directory)) {
+                /* it may be gone by now */
+                std::ifstream file(directory + "/" + name);
+
+                for (std::string line; std::getline(file, line);)
+                        if (line.rfind(key, 0) == 0)
+                                count += std::stoul(line.substr(key.size()));
+        }
+        return count;
+}
+
 /* When the test began: an earlier one, or the same one before, may have logged under the same names. */
 static std::string begin_of_test;
 
@@ -349,6 +365,7 @@ std::map<std::string, size_t> SystemTest::pipes()
                 { EXECUTOR_UNIT, count_pipes(main_pid(EXECUTOR_UNIT)) },
                 { LOGMON_UNIT, count_pipes(main_pid(LOGMON_UNIT)) },
                 { "PID 1", count_pipes(1) },
+                { "shelves", count_shelved(1) },
         };
 }
 

@@ -258,6 +258,8 @@ TEST_F(Logmon, AStreamWhosePipeIsNotKeptIsNotBegun)
 
         ASSERT_GE(start_pipes(fds, [](LogConfig *config) { config->fds[1] = safe_close(config->fds[1]); }),
                         0);
+        /* so that another is needed */
+        static_cast<Shelf *>(g_ptr_array_index(manager->shelves->shelves, 0))->capacity = 1;
         {
                 NoSystemd none;
 
