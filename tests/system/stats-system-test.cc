@@ -308,7 +308,10 @@ TEST_F(Stats, TaskOfAChild)
 
         ASSERT_TRUE(eventually([&] {
                 pids = lines_of(read_file(cgroup_of("parent") + "/task/cgroup.procs"));
-                return pids.size() == 2;
+                /* not the shell between them */
+                return pids.size() == 2 && std::all_of(pids.begin(), pids.end(), [](const auto &pid) {
+                        return read_file("/proc/" + pid + "/comm") == "sleep\n";
+                });
         }));
         for (const auto &pid : pids) {
                 PidFd pidfd(std::stoi(pid));
