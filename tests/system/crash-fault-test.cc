@@ -260,14 +260,14 @@ static Spec until(const std::string &flag)
 TEST_F(SystemTest, CrashWhileAShelfTurns)
 {
         const std::string first = "/run/crash-first", last = "/run/crash-last";
-        const size_t before = count_shelved(1);
+        const size_t before = count_shelved();
 
         ASSERT_EQ(run({ "rm", "-f", first, last }).status, 0);
         ASSERT_EQ(run({ "systemctl", "restart", EXECUTOR_UNIT, LOGMON_UNIT }).status, 0);
         /* half of what is on the shelf is gone when the second ends, and is behind the other half */
         start("stays", until(last));
         start("ends", until(first));
-        ASSERT_EQ(count_shelved(1), before + 4);
+        ASSERT_EQ(count_shelved(), before + 4);
         const pid_t pid = main_pid(LOGMON_UNIT);
 
         std::ofstream(FAULT_FILE) << "log-shelf-turned 1\n";
@@ -277,8 +277,8 @@ TEST_F(SystemTest, CrashWhileAShelfTurns)
         EXPECT_NE(main_pid(LOGMON_UNIT), pid);
         EXPECT_EQ(read_file(log_of("ends", "stdout")), "hello\nbye\n");
         release("ends");
-        EXPECT_TRUE(eventually([&] { return count_shelved(1) == before + 2; }))
-                        << count_shelved(1) << " on shelves";
+        EXPECT_TRUE(eventually([&] { return count_shelved() == before + 2; }))
+                        << count_shelved() << " on shelves";
 
         std::ofstream(last) << "";
         EXPECT_EQ(wait("stays"), (Exit{ "exit-code", 7, 0, false }));

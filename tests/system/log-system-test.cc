@@ -313,17 +313,17 @@ TEST_F(Log, PipesOfEndedStreamsAreNotKept)
         Pipe out;
 
         start_pipe("again", out, files_only());
-        ASSERT_GE(count_shelved(1), 1U);
-        const size_t before = count_shelved(1);
+        ASSERT_GE(count_shelved(), 1U);
+        const size_t before = count_shelved();
         for (int i = 0; i < 5; i++) {
                 Pipe err;
 
                 ASSERT_TRUE(start_log("again", files_only().set_fd("Stderr", err.reader)).ok());
                 err.close_reader();
-                EXPECT_EQ(count_shelved(1), before + 1) << "only that of now is kept";
+                EXPECT_EQ(count_shelved(), before + 1) << "only that of now is kept";
                 err.put("once\n");
                 err.close_writer();
-                ASSERT_TRUE(eventually([&] { return count_shelved(1) == before; })) << "it is given up";
+                ASSERT_TRUE(eventually([&] { return count_shelved() == before; })) << "it is given up";
         }
         EXPECT_EQ(contents_of("again", "stderr"), "once\nonce\nonce\nonce\nonce\n");
         kill_logmon();
@@ -336,7 +336,7 @@ TEST_F(Log, AStreamThatHasEndedIsNotReadAgain)
 {
         const std::vector<std::string> matches = { "NOMAD_TASK_ID=ended", "NOMAD_STREAM=stderr" };
         const std::vector<std::string> line = { "no newline" };
-        const size_t before = count_shelved(1);
+        const size_t before = count_shelved();
         std::vector<Pipe> others(6);
         Pipe out, err;
 
@@ -348,10 +348,10 @@ TEST_F(Log, AStreamThatHasEndedIsNotReadAgain)
         err.put(line[0]);
         err.close_writer();
         ASSERT_TRUE(eventually([&] { return journal(matches) == line; }));
-        EXPECT_EQ(count_shelved(1), before + others.size() + 2);
+        EXPECT_EQ(count_shelved(), before + others.size() + 2);
         kill_logmon();
-        EXPECT_TRUE(eventually([&] { return count_shelved(1) == before + others.size() + 1; }))
-                        << count_shelved(1);
+        EXPECT_TRUE(eventually([&] { return count_shelved() == before + others.size() + 1; }))
+                        << count_shelved();
         EXPECT_EQ(journal(matches), line);
         out.put("still there\n");
         EXPECT_TRUE(eventually([&] { return contents_of("ended") == "still there\n"; }));

@@ -50,8 +50,8 @@ pid_t main_pid(const std::string &unit);
 void kill_service(const std::string &unit);
 /* Descriptors of a process that are pipes. */
 size_t count_pipes(pid_t pid);
-/* Those that lie in its sockets, sent and not received. */
-size_t count_shelved(pid_t pid);
+/* Those that lie in sockets which both nomad-logmon and systemd have. */
+size_t count_shelved();
 
 /* The messages of all journal entries since the test began that have these fields ("NAME=VALUE"), by journalctl. */
 std::vector<std::string> journal(const std::vector<std::string> &matches);
