@@ -94,16 +94,21 @@ static void add_entry(Shelves *shelves, Shelf *shelf, const char *name, bool gon
 
 /* --- the socket --- */
 
+static struct msghdr make_message(struct iovec *iov, Control *control)
+{
+        return (struct msghdr){
+                .msg_iov = iov,
+                .msg_iovlen = 1,
+                .msg_control = control,
+                .msg_controllen = sizeof *control,
+        };
+}
+
 static int send_pipe(const Shelf *shelf, const char *name, int fd)
 {
         struct iovec iov = { (char *) name, strlen(name) };
         Control control = {};
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof control,
-        };
+        const struct msghdr message = make_message(&iov, &control);
 
         control.header.cmsg_level = SOL_SOCKET;
         control.header.cmsg_type = SCM_RIGHTS;
@@ -117,12 +122,7 @@ static int peek_pipe(const Shelf *shelf, char ret_name[SHELF_NAME_MAX + 1], int 
 {
         struct iovec iov = { ret_name, SHELF_NAME_MAX };
         Control control = {};
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof control,
-        };
+        struct msghdr message = make_message(&iov, &control);
         const struct cmsghdr *header;
         ssize_t n;
 

@@ -287,7 +287,7 @@ static MoveResult move_pipe(Stream *stream, size_t *ret_moved)
 
         stream->spent = 0;
         stream->journal_is_full = false;
-        while (n > 0 && moved + stream->spent < MOVE_BUDGET) {
+        while (moved + stream->spent < MOVE_BUDGET) {
                 n = move_chunk(stream);
                 if (n <= 0)
                         break;

@@ -204,10 +204,9 @@ static int stream_dispatch(Stream *stream, bool timer)
                 }
                 return pace(stream, moved, timer, true);
         case MOVE_MOST:
-                return pace(stream, moved, timer, false);
         case MOVE_EMPTY:
         default:
-                return pace(stream, moved, timer, true);
+                return pace(stream, moved, timer, result != MOVE_MOST);
         }
 }
 

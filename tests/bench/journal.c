@@ -91,12 +91,13 @@ static double run_systemd_cat(void)
 static double run_library(void)
 {
         g_autofree char *line = g_strnfill(LINE_SIZE, 'x');
+        const unsigned long n_lines = strtoul(LINES, NULL, 10);
         uint64_t start;
         double rate;
 
         begin();
         start = bench_now_nsec();
-        for (unsigned i = 0; i < strtoul(LINES, NULL, 10); i++)
+        for (unsigned i = 0; i < n_lines; i++)
                 (void) bench_check(sd_journal_send("PRIORITY=6", "SYSLOG_IDENTIFIER=bench-library",
                                                    "NOMAD_TASK_ID=bench-library", "NOMAD_STREAM=stdout",
                                                    "OBJECT_SYSTEMD_UNIT=nomad-task-bench.scope",
