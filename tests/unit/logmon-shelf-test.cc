@@ -520,7 +520,7 @@ TEST_F(ShelfTest, AtMostShelvesMax)
         high.rlim_cur = limit.rlim_max;
         ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &high), 0);
         if (high.rlim_cur < 4 * SHELVES_MAX)
-                GTEST_SKIP() << "a process has " << high.rlim_cur << " descriptors at most";
+                GTEST_SKIP() << "machine: a process has " << high.rlim_cur << " descriptors at most";
 
         for (unsigned i = 0; i < SHELVES_MAX; i++) {
                 ASSERT_GE(put(std::to_string(i)), 0);
