@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +8,6 @@
 #include "cleanup.h"
 #include "container-config.h"
 #include "container.h"
-#include "fd-util.h"
 #include "protocol.h"
 #include "state-file.h"
 
@@ -103,7 +101,7 @@ static GString *make_block(
 }
 
 int container_session_create(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio,
-                int cgroup_fd, GString **ret_block)
+                int cgroup_fd, GString **ret_block, int *ret_fd)
 {
         g_autoptr(JsonObject) process = container_process(task, program, stdio);
         _cleanup_close_ int fd = -1;
@@ -119,35 +117,8 @@ int container_session_create(const Task *task, uint64_t id, const Program *progr
         }
 
         *ret_block = make_block(task, id, program, stdio, cgroup_fd);
+        *ret_fd = take_fd(&fd);
         return 0;
-}
-
-void container_session_exec(
-                const Task *task, uint64_t id, const ExecStdio *stdio, int launch_fd, int report_fd)
-{
-        g_autofree char *program = g_strdup_printf("/proc/self/fd/%d", task->manager->supervisor_fd);
-        char name[] = "nomad-supervisor", argument[] = SESSION_ARGUMENT;
-        char *argv[] = { name, argument, NULL }, *environment[] = { NULL };
-        struct {
-                int fd, as;
-        } fds[] = {
-                { stdio->fds[0], STDIN_FILENO },
-                { stdio->fds[1], STDOUT_FILENO },
-                { stdio->fds[2], STDERR_FILENO },
-                { launch_fd, SUPERVISOR_LAUNCH_FD },
-                { report_fd, SESSION_REPORT_FD },
-                { open_directory(task, id), SUPERVISOR_STATE_FD },
-        };
-        sigset_t all;
-
-        for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
-                fds[i].fd = fcntl(fds[i].fd, F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
-        for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
-                (void) dup2(fds[i].fd, fds[i].as);
-        (void) sigfillset(&all);
-        (void) sigprocmask(SIG_SETMASK, &all, NULL);
-        (void) execve(program, argv, environment);
-        _exit(EXIT_FAILURE);
 }
 
 static void remove_from_container(const Task *task, const char *name)

@@ -35,12 +35,9 @@ char *container_failure(const Task *task);
 
 /* Opens the cgroup that the sessions of a container are below, given the task's, and closes that. */
 int container_session_cgroup(const Task *task, int *fd);
-/* Makes the session's directory and the launch block for its parent, which is in CGROUP_FD. */
+/* Makes the session's directory, which RET_FD is, and the launch block for its parent, which is in CGROUP_FD. */
 int container_session_create(const Task *task, uint64_t id, const Program *program, const ExecStdio *stdio,
-                int cgroup_fd, GString **ret_block);
-/* In a child of ours: becomes the parent of the session's process. */
-void container_session_exec(const Task *task, uint64_t id, const ExecStdio *stdio, int launch_fd,
-                int report_fd) G_GNUC_NORETURN;
+                int cgroup_fd, GString **ret_block, int *ret_fd);
 void container_session_remove(const Task *task, uint64_t id);
 /* What a service that was killed left of the sessions that it was about to start. */
 void container_session_remove_all(const Task *task);

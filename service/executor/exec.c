@@ -10,9 +10,8 @@
 #include "child.h"
 #include "cleanup.h"
 #include "container.h"
+#include "fd-message.h"
 #include "fd-util.h"
-#include "fork-into-cgroup.h"
-#include "launch.h"
 #include "log.h"
 #include "protocol.h"
 
@@ -92,32 +91,6 @@ static void tell_started(ExecSession *session)
         on_started(session, session->start_error, session->start_stage, session->userdata);
 }
 
-/* RET_FD gets the descriptor that came with it, or -1. */
-static bool receive_report(int fd, ChildReport *ret, int *ret_fd)
-{
-        union {
-                struct cmsghdr header;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control = { 0 };
-        struct iovec iov = { .iov_base = ret, .iov_len = sizeof *ret };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof control.space,
-        };
-        struct cmsghdr *header;
-
-        if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != sizeof *ret)
-                return false;
-
-        *ret_fd = -1;
-        header = CMSG_FIRSTHDR(&message);
-        if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-                (void) memcpy(ret_fd, CMSG_DATA(header), sizeof *ret_fd);
-        return true;
-}
-
 /* Of a container: whose parent is not us, but our child. */
 static void take_process(ExecSession *session, pid_t pid, int terminal_fd)
 {
@@ -134,7 +107,9 @@ static void read_start(ExecSession *session)
 {
         ChildReport report = { 0 };
         int terminal_fd = -1;
-        bool reported = receive_report(session->error_fd, &report, &terminal_fd);
+        size_t n_fds = 1;
+        bool reported = fd_message_receive(session->error_fd, 0, &report, sizeof report, &terminal_fd,
+                                        &n_fds) == sizeof report;
 
         session->error_source = sd_event_source_disable_unref(session->error_source);
         session->error_fd = safe_close(session->error_fd);
@@ -195,76 +170,48 @@ static int on_exit_of_process(sd_event_source *source, int fd, G_GNUC_UNUSED uin
         return 0;
 }
 
-static _Noreturn void run_child(const Launch *launch, const ExecStdio *stdio, int error_fd)
+/* RET_STATE_FD: the session's directory, in a container only. */
+static int make_block(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio,
+                GString **ret_block, int *ret_state_fd)
 {
-        for (int i = 0; i < 3; i++)
-                (void) dup2(stdio->fds[i], i);
+        if (task_is_container(session->task))
+                return container_session_create(session->task, session->id, program, stdio, cgroup_fd,
+                                ret_block, ret_state_fd);
 
-        child_run(launch, error_fd);
-}
-
-static pid_t fork_process(ExecSession *session, int cgroup_fd, const Program *program,
-                const ExecStdio *stdio, int error_fd)
-{
-        g_autoptr(GString) block = program_launch_block(session->task, program);
-        Launch launch = { 0 };
-        pid_t pid;
-        int r;
-
-        r = launch_parse(&launch, block->str, block->len);
-        launch.terminal = stdio->terminal;
-        pid = r < 0 ? r : fork_into_cgroup(cgroup_fd);
-        if (pid == 0)
-                run_child(&launch, stdio, error_fd);
-        launch_clear(&launch);
-        return pid;
-}
-
-static pid_t fork_container_session(ExecSession *session, int cgroup_fd, const Program *program,
-                const ExecStdio *stdio, int error_fd)
-{
-        _cleanup_close_ int launch_fd = -1;
-        g_autoptr(GString) block = NULL;
-        pid_t pid;
-        int r;
-
-        r = container_session_create(session->task, session->id, program, stdio, cgroup_fd, &block);
-        if (r < 0)
-                return r;
-        r = program_launch_fd(block, &launch_fd);
-        if (r < 0)
-                return r;
-
-        pid = fork_into_cgroup(cgroup_fd);
-        if (pid == 0)
-                container_session_exec(session->task, session->id, stdio, launch_fd, error_fd);
-        return pid;
+        *ret_block = program_launch_block(session->task, program);
+        launch_block_add(*ret_block, LAUNCH_TERMINAL, "%d", stdio->terminal);
+        return 0;
 }
 
 static int start_process(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio)
 {
-        _cleanup_close_ int read_fd = -1, write_fd = -1;
+        _cleanup_close_ int read_fd = -1, write_fd = -1, launch_fd = -1, state_fd = -1;
+        g_autoptr(GString) block = NULL;
+        Spawn spawn;
         pid_t pid;
         int r;
 
         r = fd_make_socket_pair(&read_fd, &write_fd);
         if (r < 0)
                 return r;
-
-        if (task_is_container(session->task))
-                pid = fork_container_session(session, cgroup_fd, program, stdio, write_fd);
-        else
-                pid = fork_process(session, cgroup_fd, program, stdio, write_fd);
-        if (pid < 0)
-                return pid;
-
-        session->pidfd = pidfd_open(pid, 0);
-        if (session->pidfd < 0) {
-                r = -errno;
-                (void) kill(pid, SIGKILL);
-                (void) waitpid(pid, NULL, 0);
+        r = make_block(session, cgroup_fd, program, stdio, &block, &state_fd);
+        if (r < 0)
                 return r;
-        }
+        r = program_launch_fd(block, &launch_fd);
+        if (r < 0)
+                return r;
+
+        spawn = (Spawn){
+                .kind = task_is_container(session->task) ? SPAWN_CONTAINER_PROCESS : SPAWN_PROCESS,
+                .name = session->task->label,
+                .fds = { stdio->fds[0], stdio->fds[1],
+                                stdio->fds[2], [SUPERVISOR_LAUNCH_FD] = launch_fd, [SUPERVISOR_GATE_FD] = -1,
+                                [SESSION_REPORT_FD] = write_fd, [SUPERVISOR_STATE_FD] = state_fd },
+                .cgroup_fd = cgroup_fd,
+        };
+        r = spawner_spawn(&session->task->manager->spawner, &spawn, &pid, &session->pidfd);
+        if (r < 0)
+                return r;
 
         session->error_fd = take_fd(&read_fd);
         return 0;

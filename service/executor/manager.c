@@ -14,9 +14,8 @@
 #include "state-file.h"
 #include "task.h"
 
-#define SUPERVISOR_NAME "nomad-supervisor"
-#define UNIT_PREFIX     "nomad-task-"
-#define UNIT_SUFFIX     ".scope"
+#define UNIT_PREFIX "nomad-task-"
+#define UNIT_SUFFIX ".scope"
 
 Task *manager_find_task(Manager *manager, const char *label)
 {
@@ -74,28 +73,6 @@ int manager_find_task_by_pidfd(Manager *manager, int pidfd, Task **ret)
                 return -ESRCH;
 
         *ret = task;
-        return 0;
-}
-
-/* Beside our own executable, in the build folder as where it is installed. Held open, it stays ours when the file is
- * replaced. */
-static int open_supervisor(int *ret)
-{
-        g_autofree char *directory = NULL, *path = NULL;
-        g_autoptr(GError) error = NULL;
-        g_autofree char *self = g_file_read_link("/proc/self/exe", &error);
-        int fd;
-
-        if (!self)
-                return -ENOENT;
-
-        directory = g_path_get_dirname(self);
-        path = g_build_filename(directory, SUPERVISOR_NAME, NULL);
-        fd = open(path, O_PATH | O_CLOEXEC);
-        if (fd < 0)
-                return log_errno(LOG_ERR, -errno, "Cannot open %s", path);
-
-        *ret = fd;
         return 0;
 }
 
@@ -157,7 +134,7 @@ int manager_init(Manager *manager, int argc, char **argv)
                                 .summary = "Starts and supervises tasks as transient systemd scopes" },
                 .tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, destroy_task),
                 .tasks_fd = -1,
-                .supervisor_fd = -1,
+                .spawner = SPAWNER_NULL,
         };
 
         manager->service.entries = entries;
@@ -173,7 +150,7 @@ int manager_init(Manager *manager, int argc, char **argv)
         r = inspect_system(manager);
         if (r < 0)
                 return r;
-        r = open_supervisor(&manager->supervisor_fd);
+        r = spawner_init(&manager->spawner);
         if (r < 0)
                 return r;
         r = open_state(manager);
@@ -196,7 +173,7 @@ void manager_clear(Manager *manager)
         bus_queue_clear(&manager->calls);
         caller_registry_clear(&manager->callers);
         safe_closep(&manager->tasks_fd);
-        safe_closep(&manager->supervisor_fd);
+        spawner_clear(&manager->spawner);
         g_clear_pointer(&manager->controllers, g_strfreev);
         g_free(manager->runtime);
         service_clear(&manager->service);

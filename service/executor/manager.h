@@ -8,6 +8,7 @@
 #include "bus-queue.h"
 #include "caller.h"
 #include "service.h"
+#include "spawner.h"
 
 G_BEGIN_DECLS
 
@@ -33,7 +34,7 @@ typedef struct Manager {
         BusQueue calls;    /* ours, of systemd and logmon */
         GHashTable *tasks; /* label to Task, owned */
         int tasks_fd;      /* RUNTIME_DIRECTORY/tasks, a directory for each task */
-        int supervisor_fd; /* the supervisor of this build, whatever lies on disk by now */
+        Spawner spawner;
         uint64_t nofile;   /* soft limit on descriptors that this service was started with, and tasks get */
         char *runtime;     /* of containers that name none */
         gboolean no_pivot; /* containers get their root without pivot_root(2) */

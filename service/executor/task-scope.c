@@ -345,7 +345,7 @@ static int on_control_group(
         r = cgroup_open(path, &fd);
         if (r < 0)
                 return 0;
-        pid = fork_into_cgroup(fd);
+        pid = fork_into_cgroup(fd, 0);
         if (pid == 0)
                 _exit(EXIT_SUCCESS);
         if (pid > 0)

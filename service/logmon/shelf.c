@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "cleanup.h"
 #include "fault.h"
+#include "fd-message.h"
 #include "fd-util.h"
 #include "fdstore.h"
 #include "log.h"
@@ -16,11 +16,6 @@
 /* What the kernel counts at most for a message with a name, and more messages than fit without one that is there twice. */
 #define MESSAGE_COST 2048
 #define BUFFER_SIZE  ((int) (SHELF_PIPES_MAX + 1) * MESSAGE_COST)
-
-typedef union Control {
-        struct cmsghdr header; /* alignment */
-        char space[CMSG_SPACE(sizeof(int))];
-} Control;
 
 static void free_entry(void *entry)
 {
@@ -94,49 +89,26 @@ static void add_entry(Shelves *shelves, Shelf *shelf, const char *name, bool gon
 
 /* --- the socket --- */
 
-static struct msghdr make_message(struct iovec *iov, Control *control)
-{
-        return (struct msghdr){
-                .msg_iov = iov,
-                .msg_iovlen = 1,
-                .msg_control = control,
-                .msg_controllen = sizeof *control,
-        };
-}
-
 static int send_pipe(const Shelf *shelf, const char *name, int fd)
 {
-        struct iovec iov = { (char *) name, strlen(name) };
-        Control control = {};
-        const struct msghdr message = make_message(&iov, &control);
-
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-        return sendmsg(shelf->in, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+        return fd_message_send(shelf->in, MSG_DONTWAIT, name, strlen(name), &fd, 1);
 }
 
 /* A copy of a message. RET_FD: -1 if there was no room for a descriptor. -EAGAIN: there is none, or none behind those seen. */
 static int peek_pipe(const Shelf *shelf, char ret_name[SHELF_NAME_MAX + 1], int *ret_fd)
 {
-        struct iovec iov = { ret_name, SHELF_NAME_MAX };
-        Control control = {};
-        struct msghdr message = make_message(&iov, &control);
-        const struct cmsghdr *header;
+        size_t n_fds = 1;
         ssize_t n;
 
-        n = recvmsg(shelf->out, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        *ret_fd = -1;
+        n = fd_message_receive(
+                        shelf->out, MSG_PEEK | MSG_DONTWAIT, ret_name, SHELF_NAME_MAX, ret_fd, &n_fds);
         if (n < 0)
-                return -errno;
+                return (int) n;
         if (n == 0) /* the other end is not there */
                 return -EAGAIN;
 
         ret_name[n] = '\0';
-        *ret_fd = -1;
-        header = CMSG_FIRSTHDR(&message);
-        if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof *ret_fd))
-                memcpy(ret_fd, CMSG_DATA(header), sizeof *ret_fd);
         return 0;
 }
 

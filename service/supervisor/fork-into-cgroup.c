@@ -2,6 +2,7 @@
 #include "fork-into-cgroup.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -20,11 +21,12 @@ struct clone3_arguments {
                         set_tid_size, cgroup;
 };
 
-pid_t fork_into_cgroup(int cgroup_fd)
+pid_t fork_into_cgroup(int cgroup_fd, uint64_t flags)
 {
         struct clone3_arguments arguments = {
-                .flags = cgroup_fd < 0 ? 0 : CLONE_INTO_CGROUP,
-                .exit_signal = SIGCHLD,
+                .flags = flags | (cgroup_fd < 0 ? 0 : CLONE_INTO_CGROUP),
+                /* a sibling has ours */
+                .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
                 .cgroup = cgroup_fd < 0 ? 0 : (uint64_t) cgroup_fd,
         };
         long pid;

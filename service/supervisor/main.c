@@ -1,373 +1,130 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The parent of one task. It starts the task in its cgroup, records how it ended, leaves nothing of it behind, and
- * ends. Everything it needs to know it is told before it starts; see protocol.h. */
+/* The spawner: forks for nomad-executord whatever that starts; see protocol.h. */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "child.h"
-#include "fault.h"
+#include "fd-message.h"
 #include "fork-into-cgroup.h"
-#include "launch.h"
-#include "proc-file.h"
 #include "protocol.h"
-#include "record.h"
-#include "runtime.h"
 #include "session.h"
-#include "stdio-util.h"
-#include "task-cgroup.h"
+#include "supervisor.h"
 
-#define USEC_PER_SEC UINT64_C(1000000)
-#define USEC_NEVER   UINT64_MAX
+/* musl's headers do not have it. */
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 
-typedef struct Supervisor {
-        Launch launch;
-        TaskCgroup cgroup;
-        int start_record_fd;
-        int exit_record_fd;
-        pid_t pid;
-        int stop_signal;
-        uint64_t stop_usec;
-        uint64_t runtime_max_usec;
-        uint64_t stop_at; /* CLOCK_MONOTONIC, or USEC_NEVER */
-        uint64_t kill_at; /* likewise */
-        bool timed_out;
-} Supervisor;
+_Static_assert(SPAWN_FDS_MAX <= FD_MESSAGE_FDS_MAX, "one message");
 
-static uint64_t now_usec(void)
+typedef struct Request {
+        SpawnRequest spawn;
+        int fds[SPAWN_FDS_MAX];
+        size_t n_fds;
+} Request;
+
+/* Where the arguments lie that a list of processes shows. */
+typedef struct Title {
+        char *text;
+        size_t size;
+} Title;
+
+static void title_set(const Title *title, const char *name, const char *argument)
 {
-        struct timespec now;
+        size_t used = strlen(name) + 1;
 
-        (void) clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+        (void) prctl(PR_SET_NAME, name);
+        (void) memset(title->text, 0, title->size);
+        (void) snprintf(title->text, title->size, "%s", name);
+        if (used < title->size)
+                (void) snprintf(title->text + used, title->size - used, "%s", argument);
 }
 
-static void protect_self(void)
+/* Everything below SPAWNER_SOCKET_FD is in use, so that no number is taken before its turn. */
+static void arrange_fds(const Request *request)
 {
-        sigset_t all;
-        int fd;
+        for (size_t i = 0; i < request->n_fds; i++)
+                if (request->spawn.numbers[i] != SPAWN_FD_CGROUP)
+                        (void) dup2(request->fds[i], request->spawn.numbers[i]);
+        (void) syscall(SYS_close_range, SPAWNER_SOCKET_FD, ~0U, 0);
+}
 
-        (void) sigfillset(&all);
-        (void) sigprocmask(SIG_SETMASK, &all, NULL);
-        (void) setsid();
-        (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
-        (void) prctl(PR_SET_NAME, "nomad-supervisor");
-
-        /* not allowed to an unprivileged user's service, whose supervisor then counts as its tasks do */
-        fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-        if (fd >= 0) {
-                (void) !write(fd, "-1000", 5);
-                (void) close(fd);
+static int run(const Request *request, const Title *title)
+{
+        arrange_fds(request);
+        if (request->spawn.kind == SPAWN_PROCESS)
+                return session_run_process();
+        if (request->spawn.kind == SPAWN_CONTAINER_PROCESS) {
+                title_set(title, "nomad-session", request->spawn.name);
+                return session_run_in_container();
         }
+
+        title_set(title, "nomad-supervisor", request->spawn.name);
+        return supervisor_run();
 }
 
-static uint64_t start_time(pid_t pid)
+static int cgroup_of(const Request *request)
 {
-        char file[64], text[1024];
-        const char *field;
+        for (size_t i = 0; i < request->n_fds; i++)
+                if (request->spawn.numbers[i] == SPAWN_FD_CGROUP)
+                        return request->fds[i];
 
-        (void) snprintf(file, sizeof file, "/proc/%d/stat", (int) pid);
-        if (read_text_at(AT_FDCWD, file, text, sizeof text) < 0)
-                return 0;
-
-        field = proc_stat_field(text, PROC_STAT_START_TIME);
-        return field ? strtoull(field, NULL, 10) : 0;
+        return -1;
 }
 
-/* To the disk first: whoever reads the pipe may rely on it. */
-static void publish(const Supervisor *s, const Record *record)
+/* The next one. 0 when there will be none. */
+static ssize_t receive(Request *request)
 {
-        if (s->start_record_fd >= 0)
-                (void) record_commit(record, s->start_record_fd, SUPERVISOR_STATE_FD, START_RECORD);
-        (void) !write(SUPERVISOR_STATUS_FD, record->text, record->size);
-        (void) close(SUPERVISOR_STATUS_FD);
+        request->n_fds = SPAWN_FDS_MAX;
+        return fd_message_receive(SPAWNER_SOCKET_FD, 0, &request->spawn, sizeof request->spawn, request->fds,
+                        &request->n_fds);
 }
 
-static int publish_failure(const Supervisor *s, const char *stage, int error)
+static int serve(const Title *title)
 {
-        Record record;
-
-        record_init(&record);
-        record_add_uint64(&record, START_ERRNO, (uint64_t) error);
-        record_add(&record, START_STAGE, stage);
-        publish(s, &record);
-        return EXIT_FAILURE;
-}
-
-static void publish_start(const Supervisor *s)
-{
-        Record record;
-
-        record_init(&record);
-        record_add_uint64(&record, START_PID, (uint64_t) s->pid);
-        record_add_uint64(&record, START_TIME, start_time(s->pid));
-        record_add_uint64(&record, START_SUPERVISOR_PID, (uint64_t) getpid());
-        record_add_uint64(&record, START_SUPERVISOR_START_TIME, start_time(getpid()));
-        record_add(&record, START_CGROUP, s->cgroup.path);
-        publish(s, &record);
-}
-
-static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
-{
-        int fds[2];
+        Request request;
         ssize_t n;
-        pid_t pid;
 
-        *ret_failure = (ChildReport){ .stage = STAGE_CGROUP };
-        if (pipe2(fds, O_CLOEXEC) < 0) {
-                ret_failure->error = errno;
-                return -1;
+        while ((n = receive(&request)) == sizeof request.spawn) {
+                SpawnReply reply = { .pid = fork_into_cgroup(cgroup_of(&request), CLONE_PARENT) };
+                int r;
+
+                if (reply.pid == 0)
+                        return run(&request, title);
+
+                /* before the answer: the end of a pipe is seen when nobody has it any more */
+                (void) syscall(SYS_close_range, SPAWNER_SOCKET_FD + 1, ~0U, 0);
+                r = fd_message_send(SPAWNER_SOCKET_FD, 0, &reply, sizeof reply, NULL, 0);
+                if (r < 0)
+                        return EXIT_FAILURE;
         }
 
-        pid = fork_into_cgroup(s->cgroup.task_fd);
-        if (pid == 0)
-                child_run(&s->launch, fds[1]);
-        (void) close(fds[1]);
-        n = pid < 0 ? 0 : read(fds[0], ret_failure, sizeof *ret_failure);
-        (void) close(fds[0]);
-        if (pid < 0) {
-                ret_failure->error = -pid;
-                return -1;
-        }
-        if (n == sizeof *ret_failure) {
-                (void) waitpid(pid, NULL, 0);
-                return -1;
-        }
-
-        *ret = pid;
-        return 0;
-}
-
-/* Starts the task and waits until it has become the program, or says why not. Returns the exit status of a
- * supervisor that has nothing to supervise, or -1 to go on. */
-static int start_task(Supervisor *s)
-{
-        ChildReport failure;
-        int r;
-
-        if (s->launch.runtime_pid)
-                r = runtime_run(&s->launch, s->cgroup.task_fd, SUPERVISOR_STATE_FD, &s->pid, &failure);
-        else
-                r = run_child(s, &s->pid, &failure);
-        if (r >= 0)
-                return -1;
-
-        /* a runtime may have left something */
-        task_cgroup_empty(&s->cgroup);
-        return publish_failure(s, failure.stage, failure.error);
-}
-
-static uint64_t usec_from_now(uint64_t usec)
-{
-        uint64_t now = now_usec();
-
-        return usec < USEC_NEVER - now ? now + usec : USEC_NEVER;
-}
-
-static void kill_after(Supervisor *s, uint64_t usec)
-{
-        uint64_t due = usec_from_now(usec);
-
-        if (due < s->kill_at)
-                s->kill_at = due;
-}
-
-static void stop_task(Supervisor *s)
-{
-        (void) kill(s->pid, s->stop_signal);
-        (void) task_cgroup_thaw(&s->cgroup);
-        kill_after(s, s->stop_usec);
-}
-
-static void on_signal(Supervisor *s, const siginfo_t *info)
-{
-        if (info->si_signo == SUPERVISOR_KILL_SIGNAL && info->si_code == SI_QUEUE) {
-                uint64_t msec = (uintptr_t) info->si_value.sival_ptr;
-
-                kill_after(s, msec < UINTPTR_MAX && msec < USEC_NEVER / 1000 ? msec * 1000 : USEC_NEVER);
-                return;
-        }
-
-        /* systemd sends the stop signal to all of the scope by itself; a signal from elsewhere was meant for the task */
-        if (info->si_pid != 1)
-                stop_task(s);
-        else {
-                (void) task_cgroup_thaw(&s->cgroup);
-                kill_after(s, s->stop_usec);
-        }
-}
-
-static void on_time(Supervisor *s)
-{
-        uint64_t now = now_usec();
-
-        if (s->kill_at <= now) {
-                (void) task_cgroup_kill(&s->cgroup);
-                s->kill_at = USEC_NEVER;
-        }
-        if (s->stop_at <= now) {
-                s->stop_at = USEC_NEVER;
-                s->timed_out = true;
-                stop_task(s);
-        }
-}
-
-/* Reaps whatever has ended. True, with its status, once the task's main process is among it. */
-static bool reap(const Supervisor *s, siginfo_t *ret)
-{
-        bool ended = false;
-
-        for (;;) {
-                siginfo_t info = { 0 };
-
-                if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-                        return ended;
-                if (info.si_pid == s->pid) {
-                        *ret = info;
-                        ended = true;
-                }
-        }
-}
-
-static int wait_signal(const Supervisor *s, const sigset_t *mask, siginfo_t *ret)
-{
-        uint64_t now = now_usec(), due = s->stop_at < s->kill_at ? s->stop_at : s->kill_at;
-        uint64_t left = due > now ? due - now : 0;
-        struct timespec timeout = {
-                .tv_sec = (time_t) (left / USEC_PER_SEC),
-                .tv_nsec = (long) (left % USEC_PER_SEC) * 1000,
-        };
-
-        return sigtimedwait(mask, ret, due == USEC_NEVER ? NULL : &timeout);
-}
-
-static void supervise(Supervisor *s, siginfo_t *ret_status)
-{
-        sigset_t mask;
-
-        (void) sigemptyset(&mask);
-        (void) sigaddset(&mask, SIGCHLD);
-        (void) sigaddset(&mask, SIGTERM);
-        (void) sigaddset(&mask, s->stop_signal);
-        (void) sigaddset(&mask, SUPERVISOR_KILL_SIGNAL);
-        s->stop_at = usec_from_now(s->runtime_max_usec);
-
-        /* the task may have ended before this */
-        while (!reap(s, ret_status)) {
-                siginfo_t info = { 0 };
-                int signo = wait_signal(s, &mask, &info);
-
-                if (signo < 0 && errno == EAGAIN)
-                        on_time(s);
-                else if (signo > 0 && signo != SIGCHLD)
-                        on_signal(s, &info);
-        }
-}
-
-static int record_exit(Supervisor *s, const siginfo_t *status)
-{
-        Record record;
-        uint64_t value;
-
-        record_init(&record);
-        record_add_uint64(&record, status->si_code == CLD_EXITED ? EXIT_CODE : EXIT_SIGNAL,
-                        (uint64_t) status->si_status);
-        if (s->timed_out)
-                record_add_uint64(&record, EXIT_TIMED_OUT, 1);
-        if (task_cgroup_read(&s->cgroup, "memory.events", "oom_kill", &value))
-                record_add_uint64(&record, EXIT_OOM_KILLS, value);
-        if (task_cgroup_read(&s->cgroup, "cpu.stat", "usage_usec", &value))
-                record_add_uint64(&record, EXIT_CPU_USEC, value);
-        if (task_cgroup_read(&s->cgroup, "memory.peak", NULL, &value))
-                record_add_uint64(&record, EXIT_MEMORY_PEAK, value);
-        return record_commit(&record, s->exit_record_fd, SUPERVISOR_STATE_FD, EXIT_RECORD);
-}
-
-/* All that can be done before the scope is there, and everything that could fail for want of space. */
-static int prepare(Supervisor *s)
-{
-        int r;
-
-        r = launch_map(&s->launch, SUPERVISOR_LAUNCH_FD);
-        if (r < 0)
-                return r;
-        (void) close(SUPERVISOR_LAUNCH_FD);
-        s->stop_signal = s->launch.stop_signal;
-        s->stop_usec = s->launch.stop_usec;
-        s->runtime_max_usec = s->launch.runtime_max_usec;
-
-        r = record_reserve(SUPERVISOR_STATE_FD, START_RECORD, &s->start_record_fd);
-        if (r < 0)
-                return r;
-
-        return record_reserve(SUPERVISOR_STATE_FD, EXIT_RECORD, &s->exit_record_fd);
-}
-
-static int run(Supervisor *s)
-{
-        siginfo_t status;
-        char gate;
-        int r;
-
-        protect_self();
-        r = prepare(s);
-        if (r < 0) {
-                (void) publish_failure(s, STAGE_RECORD, -r);
-                /* systemd is about to put us into the scope, and would keep one that starts out empty */
-                (void) !read(SUPERVISOR_GATE_FD, &gate, 1);
-                return EXIT_FAILURE;
-        }
-
-        if (read(SUPERVISOR_GATE_FD, &gate, 1) != 1)
-                return EXIT_FAILURE;
-        (void) close(SUPERVISOR_GATE_FD);
-        fault_point(FAULT_SUPERVISOR_GATE_PASSED);
-
-        r = task_cgroup_enter(&s->cgroup);
-        if (r < 0)
-                return publish_failure(s, STAGE_CGROUP, -r);
-        fault_point(FAULT_SUPERVISOR_IN_CGROUP);
-        r = start_task(s);
-        launch_clear(&s->launch);
-        if (r >= 0)
-                return r;
-        fault_point(FAULT_SUPERVISOR_TASK_STARTED);
-
-        (void) stdio_release();
-        publish_start(s);
-        fault_point(FAULT_SUPERVISOR_START_RECORDED);
-
-        supervise(s, &status);
-        fault_point(FAULT_SUPERVISOR_TASK_ENDED);
-        r = record_exit(s, &status);
-        fault_point(FAULT_SUPERVISOR_EXIT_RECORDED);
-        task_cgroup_empty(&s->cgroup);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return n == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
-        Supervisor s = {
-                .stop_at = USEC_NEVER, .kill_at = USEC_NEVER, .start_record_fd = -1, .exit_record_fd = -1
-        };
-        int r;
+        Title title = { .text = argv[0] };
+        sigset_t all;
 
-        if (argc > 1 && strcmp(argv[1], SESSION_ARGUMENT) == 0)
-                return session_run();
+        if (argc < 2 || fcntl(SPAWNER_SOCKET_FD, F_GETFD) < 0) {
+                (void) fputs("nomad-supervisor is started by nomad-executord.\n", stderr);
+                return EXIT_FAILURE;
+        }
 
-        r = run(&s);
-        launch_clear(&s.launch);
-        return r;
+        /* what is sent to all of a cgroup is not for this process, nor for a supervisor */
+        (void) sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, NULL);
+        title.size = (size_t) (argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
+        title_set(&title, "nomad-spawner", "");
+        return serve(&title);
 }

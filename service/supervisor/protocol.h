@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What nomad-executord and the supervisor of a task say to each other. There is no control channel: a launch
+/* What nomad-executord says to the program nomad-supervisor, and what that answers.
+ *
+ * One process of it is the spawner. It forks whatever nomad-executord starts: being small, with few descriptors, it does so in a
+ * fraction of the time, and what it forks can be a supervisor at once, without execve(2). The child's parent is nomad-executord. A
+ * SpawnRequest with the descriptors, one message, is answered by a SpawnReply. The spawner ends when its socket is closed. Both are of
+ * the same build always.
+ *
+ * To the supervisor of a task there is no control channel: a launch
  * block that is complete before the supervisor starts, a gate, a start record and an exit record. A newer
  * nomad-executord adopts an older supervisor, so keys are only ever added and unknown keys are ignored. One signal tells
  * a supervisor when to kill, so that the grace of a Stop is over in time whatever becomes of nomad-executord.
@@ -24,12 +31,35 @@
 #define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
 #define SUPERVISOR_STATE_FD  6 /* the task's state directory */
 
-/* With this argument it is the parent of what Exec adds to a container instead: it has the launch block, no gate, a socket
- * for a ChildReport with the terminal if there is one, and the session's directory for its state directory; it ends as the
- * process did. */
-#define SESSION_ARGUMENT  "--session"
+/* A session, which Exec or Run adds to a task, has the launch block, no gate, and a socket for a ChildReport. In a container it is the
+ * process's parent, which sends the terminal with the report if there is one, has the session's directory for its state
+ * directory, and ends as the process did. */
 #define SESSION_REPORT_FD SUPERVISOR_STATUS_FD
 #define CONSOLE_SOCKET    "console"
+
+/* The spawner's own, above them. */
+#define SPAWNER_SOCKET_FD 7
+
+typedef enum SpawnKind {
+        SPAWN_SUPERVISOR,
+        SPAWN_PROCESS,           /* of a session: becomes the program itself */
+        SPAWN_CONTAINER_PROCESS, /* of a session: its parent */
+} SpawnKind;
+
+#define SPAWN_FDS_MAX   8
+#define SPAWN_FD_CGROUP (-1) /* in place of a number: the cgroup that the child is born in, else ours */
+
+#define SPAWN_NAME_SIZE 256
+
+typedef struct SpawnRequest {
+        SpawnKind kind;
+        int numbers[SPAWN_FDS_MAX]; /* of the descriptors in the child; others up to SUPERVISOR_STATE_FD are /dev/null */
+        char name[SPAWN_NAME_SIZE]; /* of the task: the child's argument in a list of processes */
+} SpawnRequest;
+
+typedef struct SpawnReply {
+        int pid; /* or a negative errno */
+} SpawnReply;
 
 #define START_RECORD "start"
 #define EXIT_RECORD  "exit"

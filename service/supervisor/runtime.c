@@ -37,7 +37,7 @@ static int start_runtime(const Launch *launch, int cgroup_fd, pid_t *ret, ChildR
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return fail(ret_failure, STAGE_RUNTIME, errno);
 
-        pid = fork_into_cgroup(cgroup_fd);
+        pid = fork_into_cgroup(cgroup_fd, 0);
         if (pid == 0)
                 child_run_runtime(launch, fds[1]);
         (void) close(fds[1]);

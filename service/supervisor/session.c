@@ -14,34 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
+#include "fd-message.h"
 #include "launch.h"
 #include "protocol.h"
 #include "runtime.h"
 #include "stdio-util.h"
 
-typedef union FdMessage {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-} FdMessage;
-
 /* FD may be -1. */
 static void send_report(const ChildReport *report, int fd)
 {
-        FdMessage control = { 0 };
-        struct iovec iov = { .iov_base = (void *) report, .iov_len = sizeof *report };
-        struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-        if (fd >= 0) {
-                struct cmsghdr *header = &control.header;
-
-                message.msg_control = &control;
-                message.msg_controllen = sizeof control.space;
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(sizeof(int));
-                (void) memcpy(CMSG_DATA(header), &fd, sizeof fd);
-        }
-        (void) sendmsg(SESSION_REPORT_FD, &message, MSG_NOSIGNAL);
+        (void) fd_message_send(SESSION_REPORT_FD, 0, report, sizeof *report, &fd, fd >= 0 ? 1 : 0);
 }
 
 static int report_failure(const char *stage, int error)
@@ -77,25 +60,13 @@ static int listen_for_console(void)
 static int receive_console(int listen_fd)
 {
         char name[4096];
-        FdMessage control = { 0 };
-        struct iovec iov = { .iov_base = name, .iov_len = sizeof name };
-        struct msghdr message = {
-                .msg_iov = &iov,
-                .msg_iovlen = 1,
-                .msg_control = &control,
-                .msg_controllen = sizeof control.space,
-        };
-        struct cmsghdr *header;
+        size_t n_fds = 1;
         int fd, terminal = -1;
 
         fd = accept(listen_fd, NULL, NULL);
         if (fd < 0)
                 return -errno;
-        if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0) {
-                header = CMSG_FIRSTHDR(&message);
-                if (header && header->cmsg_type == SCM_RIGHTS)
-                        (void) memcpy(&terminal, CMSG_DATA(header), sizeof terminal);
-        }
+        (void) fd_message_receive(fd, MSG_DONTWAIT, name, sizeof name, &terminal, &n_fds);
         (void) close(fd);
         return terminal < 0 ? -EBADMSG : terminal;
 }
@@ -160,18 +131,23 @@ static int start_and_wait(const Launch *launch)
         return wait_for(pid);
 }
 
-int session_run(void)
+int session_run_process(void)
 {
         Launch launch = { 0 };
-        sigset_t all;
         int r;
 
-        /* what is sent to all of the task is not for us */
-        (void) sigfillset(&all);
-        (void) sigprocmask(SIG_SETMASK, &all, NULL);
-        (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
-        (void) prctl(PR_SET_NAME, "nomad-session");
+        r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
+        if (r < 0)
+                return report_failure(STAGE_EXEC, -r);
+        child_run(&launch, SESSION_REPORT_FD);
+}
 
+int session_run_in_container(void)
+{
+        Launch launch = { 0 };
+        int r;
+
+        (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
         r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
         if (r < 0)
                 return report_failure(STAGE_RUNTIME, -r);

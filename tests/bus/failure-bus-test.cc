@@ -299,8 +299,6 @@ TEST_F(FailureBus, SystemdDiesBeforeItAnswers)
 TEST_F(FailureBus, SupervisorDiesBeforeSystemdHasIt)
 {
         ScopeBehaviour silent;
-        std::string children = "/proc/" + std::to_string(executor->pid()) + "/task/" +
-                        std::to_string(executor->pid()) + "/children";
         pid_t supervisor = 0;
         auto state = [&] {
                 std::string stat = read_file("/proc/" + std::to_string(supervisor) + "/stat");
@@ -313,7 +311,7 @@ TEST_F(FailureBus, SupervisorDiesBeforeSystemdHasIt)
         systemd->set_behaviour(silent);
         auto start = client->start_task_later("bad", shell("exit 0"));
         ASSERT_TRUE(eventually([&] { return client->get_task("bad").ok(); }));
-        supervisor = atoi(read_file(children).c_str());
+        supervisor = executor->child("nomad-superviso");
         ASSERT_GT(supervisor, 0);
         ASSERT_EQ(kill(supervisor, SIGKILL), 0);
         ASSERT_TRUE(eventually([&] { return state() == "Z"; }));

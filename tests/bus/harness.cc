@@ -269,6 +269,18 @@ std::multiset<std::string> Service::open_files() const
         return result;
 }
 
+pid_t Service::child(const std::string &name) const
+{
+        std::string base = "/proc/" + std::to_string(process.pid) + "/task/" + std::to_string(process.pid);
+        std::istringstream children(slurp(base + "/children"));
+        pid_t pid;
+
+        while (children >> pid)
+                if (slurp("/proc/" + std::to_string(pid) + "/comm") == name + "\n")
+                        return pid;
+        return 0;
+}
+
 std::string Service::bus_name() const
 {
         if (program == "nomad-dockerlog")

@@ -56,6 +56,8 @@ class Service
         }
         /* Descriptor to what it is, from /proc. */
         std::multiset<std::string> open_files() const;
+        /* Its child of that name, which is cut after 15 characters; 0 when there is none. */
+        pid_t child(const std::string &name) const;
         std::string messages() const;
         std::string bus_name() const;
 
