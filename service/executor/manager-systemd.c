@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bus-error.h"
 #include "cleanup.h"
@@ -74,13 +75,6 @@ static int on_request_stop(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_b
         return 0;
 }
 
-static int add_match(Manager *manager, const char *path, const char *interface, const char *member,
-                sd_bus_message_handler_t handler)
-{
-        return sd_bus_match_signal(
-                        manager->service.bus, NULL, SYSTEMD_NAME, path, interface, member, handler, manager);
-}
-
 /* Before the loop runs, so that blocking does no harm. */
 static int get_systemd_version(Manager *manager)
 {
@@ -104,16 +98,64 @@ int manager_watch_systemd(Manager *manager)
         r = get_systemd_version(manager);
         if (r < 0)
                 return r;
-        r = add_match(manager, SYSTEMD_PATH, SYSTEMD_MANAGER, "JobRemoved", on_job_removed);
-        if (r < 0)
-                return r;
-        r = add_match(manager, SYSTEMD_PATH, SYSTEMD_MANAGER, "UnitRemoved", on_unit_removed);
-        if (r < 0)
-                return r;
-        r = add_match(manager, NULL, SYSTEMD_SCOPE, "RequestStop", on_request_stop);
+        r = sd_bus_match_signal(manager->service.bus, NULL, SYSTEMD_NAME, NULL, SYSTEMD_SCOPE, "RequestStop",
+                        on_request_stop, manager);
         if (r < 0)
                 return r;
 
         return sd_bus_call_method(manager->service.bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
                         "Subscribe", NULL, NULL, NULL);
+}
+
+static void remove_matches(UnitWatch *watch)
+{
+        watch->job_removed = sd_bus_slot_unref(watch->job_removed);
+        watch->unit_removed = sd_bus_slot_unref(watch->unit_removed);
+}
+
+static int on_linger(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
+{
+        remove_matches(userdata);
+        return 0;
+}
+
+/* Not waited for: the bus has the match before it has any call that we send from here on. */
+static int add_match(
+                Manager *manager, const char *member, sd_bus_message_handler_t handler, sd_bus_slot **ret)
+{
+        return sd_bus_match_signal_async(manager->service.bus, ret, SYSTEMD_NAME, SYSTEMD_PATH,
+                        SYSTEMD_MANAGER, member, handler, NULL, manager);
+}
+
+int manager_watch_units(Manager *manager)
+{
+        UnitWatch *watch = &manager->unit_watch;
+        int r = 0;
+
+        if (!watch->job_removed)
+                r = add_match(manager, "JobRemoved", on_job_removed, &watch->job_removed);
+        if (r >= 0 && !watch->unit_removed)
+                r = add_match(manager, "UnitRemoved", on_unit_removed, &watch->unit_removed);
+        if (r < 0)
+                return r;
+
+        watch->n_users++;
+        watch->linger_source = sd_event_source_disable_unref(watch->linger_source);
+        return 0;
+}
+
+void manager_unwatch_units(Manager *manager)
+{
+        UnitWatch *watch = &manager->unit_watch;
+
+        /* without a timer the matches stay, which costs no more than to be woken */
+        if (--watch->n_users == 0)
+                (void) sd_event_add_time_relative(manager->service.event, &watch->linger_source,
+                                CLOCK_MONOTONIC, UNIT_WATCH_LINGER_USEC, 0, on_linger, watch);
+}
+
+void manager_unwatch_systemd(Manager *manager)
+{
+        manager->unit_watch.linger_source = sd_event_source_disable_unref(manager->unit_watch.linger_source);
+        remove_matches(&manager->unit_watch);
 }

@@ -170,6 +170,7 @@ int manager_init(Manager *manager, int argc, char **argv)
 void manager_clear(Manager *manager)
 {
         g_clear_pointer(&manager->tasks, g_hash_table_unref);
+        manager_unwatch_systemd(manager);
         bus_queue_clear(&manager->calls);
         caller_registry_clear(&manager->callers);
         safe_closep(&manager->tasks_fd);

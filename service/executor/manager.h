@@ -26,7 +26,18 @@ G_BEGIN_DECLS
 
 #define API_VERSION 1U
 
+/* How long systemd's signals about units are listened to after the last task that waited for one: tasks come one after the other. */
+#define UNIT_WATCH_LINGER_USEC G_TIME_SPAN_SECOND
+
 typedef struct Task Task;
+
+/* systemd's signals about all of its units, of which a match cannot name some. They wake us, so that we have them only while a
+ * task's unit is about to come or to go. */
+typedef struct UnitWatch {
+        unsigned n_users;
+        sd_bus_slot *job_removed, *unit_removed;
+        sd_event_source *linger_source;
+} UnitWatch;
 
 typedef struct Manager {
         Service service;
@@ -41,6 +52,7 @@ typedef struct Manager {
         char boot_id[33];
         char **controllers;
         unsigned systemd_version;
+        UnitWatch unit_watch;
         unsigned n_controlled_scopes;
 } Manager;
 
@@ -65,5 +77,11 @@ int manager_settle_tasks(Manager *manager);
 /* The manager's objects on the bus (manager-dbus.c), and what it watches of systemd (manager-systemd.c). */
 int manager_register(Manager *manager);
 int manager_watch_systemd(Manager *manager);
+void manager_unwatch_systemd(Manager *manager);
+
+/* From here on JobRemoved and UnitRemoved are heard of, until as many calls of the second. What systemd said before it got
+ * a call that is sent after this may be missed. */
+int manager_watch_units(Manager *manager);
+void manager_unwatch_units(Manager *manager);
 
 G_END_DECLS

@@ -20,6 +20,7 @@ struct TaskEnding {
         bool scope_stopped; /* by us, because it did not go by itself */
         BusCall *unit_call;
         sd_event_source *unit_source;
+        Manager *watching; /* systemd's units, or NULL */
 };
 
 TaskEnding *task_ending_free(TaskEnding *ending)
@@ -29,6 +30,8 @@ TaskEnding *task_ending_free(TaskEnding *ending)
 
         bus_call_free(ending->unit_call);
         sd_event_source_disable_unref(ending->unit_source);
+        if (ending->watching)
+                manager_unwatch_units(ending->watching);
         g_free(ending);
         return NULL;
 }
@@ -168,7 +171,11 @@ static void end_unit(Task *task)
         if (r >= 0 && task->launch && task->launch->status->len == 0)
                 r = task_scope_notice_empty(task);
         if (r >= 0)
+                r = manager_watch_units(task->manager);
+        if (r >= 0) {
+                task->ending->watching = task->manager;
                 r = task_scope_query(task, &task->ending->unit_call);
+        }
         if (r < 0) {
                 (void) log_errno(LOG_WARNING, r, "Cannot ask systemd for %s, ignoring", task->unit);
                 task_ending_unit_gone(task);

@@ -43,6 +43,8 @@ TaskLaunch *task_launch_free(TaskLaunch *launch)
         g_string_free(launch->status, TRUE);
         sd_bus_error_free(&launch->failure);
         g_free(launch->job);
+        if (launch->watching)
+                manager_unwatch_units(launch->watching);
         g_free(launch);
         return NULL;
 }
@@ -412,7 +414,11 @@ static void request(Task *task, pid_t supervisor)
         int r;
 
         launch->scope_requested = true;
-        r = task_scope_start(task, supervisor, &launch->scope_call);
+        r = manager_watch_units(task->manager);
+        if (r >= 0) {
+                launch->watching = task->manager;
+                r = task_scope_start(task, supervisor, &launch->scope_call);
+        }
         if (r < 0) {
                 launch->scope_requested = false;
                 task_launch_fail(task, BUS_ERROR_SCOPE_FAILED, "Cannot call systemd: %s", g_strerror(-r));

@@ -25,6 +25,7 @@ struct TaskLaunch {
         bool scope_settled;   /* the job is done, or there is none */
         bool scope_ready;
         int supervisor_pidfd; /* once it has ended */
+        Manager *watching;    /* systemd's units, or NULL */
         bool invocation_known;
         bool started; /* the start record says so */
         unsigned log_attempts;

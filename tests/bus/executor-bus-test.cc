@@ -35,6 +35,44 @@ class ExecutorBus : public BusTest
         }
 };
 
+/* systemd announces what comes of all units to whoever has such a match, and wakes it. */
+TEST_F(ExecutorBus, SystemdIsListenedToWhileATaskComesOrGoes)
+{
+        auto matches = [&] {
+                Reply reply = client->call("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus.Debug.Stats", "GetAllMatchRules");
+                size_t n = 0;
+
+                EXPECT_TRUE(reply.ok()) << reply;
+                std::string rules = value_to_text(reply.message.get());
+                EXPECT_NE(rules.find("RequestStop"), std::string::npos) << rules;
+                for (const char *member : { "member='JobRemoved'", "member='UnitRemoved'" })
+                        n += rules.find(member) != std::string::npos ? 1 : 0;
+                return n;
+        };
+        ScopeBehaviour silent;
+
+        EXPECT_EQ(matches(), 0U);
+        silent.no_reply = true;
+        systemd->set_behaviour(silent);
+        auto start = client->start_task_later("web", shell("exec sleep 1000"));
+        ASSERT_TRUE(eventually([&] { return client->get_task("web").ok(); }));
+        EXPECT_EQ(matches(), 2U);
+
+        systemd->set_behaviour({});
+        systemd->answer_calls();
+        ASSERT_TRUE(client->await(start));
+        ASSERT_TRUE(start->reply().ok()) << start->reply();
+        EXPECT_TRUE(eventually([&] { return matches() == 0; })) << "while it runs";
+
+        /* and a moment longer, for the next task */
+        ASSERT_TRUE(client->stop_task(TASK_PATH("web"), "KILL", 0).ok());
+        EXPECT_EQ(client->wait_task(TASK_PATH("web")), (Exit{ "signal", 137, 9, false }));
+        EXPECT_EQ(matches(), 2U);
+        EXPECT_TRUE(eventually([&] { return matches() == 0; })) << "once it is gone";
+        EXPECT_TRUE(client->release(TASK_PATH("web")).ok());
+}
+
 TEST_F(ExecutorBus, StartWaitRelease)
 {
         auto files = executor->open_files();
