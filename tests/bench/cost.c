@@ -34,36 +34,44 @@ static void restart_services(const Bench *bench)
         bench_settle(bench);
 }
 
+static double pss_kib(const GArray *pids)
+{
+        double sum = 0;
+
+        for (guint i = 0; i < pids->len; i++)
+                sum += process_pss_kib(g_array_index(pids, pid_t, i));
+        return sum;
+}
+
+static double service_pss_kib(const Bench *bench, const char *unit)
+{
+        g_autoptr(GArray) pids = unit_processes(bench, unit);
+
+        return pss_kib(pids);
+}
+
 static double services_pss_kib(const Bench *bench)
 {
         double sum = 0;
 
-        for (size_t i = 0; i < G_N_ELEMENTS(services); i++) {
-                pid_t pid = unit_main_pid(bench, services[i]);
-
-                sum += pid > 0 ? process_pss_kib(pid) : 0;
-        }
+        for (size_t i = 0; i < G_N_ELEMENTS(services); i++)
+                sum += service_pss_kib(bench, services[i]);
         return sum;
 }
 
 double cost_memory_kib(const Bench *bench)
 {
         g_autoptr(GArray) supervisors = processes_named(NAME_OF_SUPERVISORS);
-        double sum = services_pss_kib(bench);
 
-        for (guint i = 0; i < supervisors->len; i++)
-                sum += process_pss_kib(g_array_index(supervisors, pid_t, i));
-        return sum;
+        return services_pss_kib(bench) + pss_kib(supervisors);
 }
 
 static void emit_base(const Bench *bench)
 {
-        for (size_t i = 0; i < G_N_ELEMENTS(services); i++) {
-                pid_t pid = unit_main_pid(bench, services[i]);
-
-                if (pid > 0)
-                        bench_emit("memory-base", services[i], 0, process_pss_kib(pid) / 1024);
-        }
+        for (size_t i = 0; i < G_N_ELEMENTS(services); i++)
+                if (unit_main_pid(bench, services[i]) > 0)
+                        bench_emit("memory-base", services[i], 0,
+                                        service_pss_kib(bench, services[i]) / 1024);
 }
 
 static void measure_tasks(const Bench *bench, const char *subject)
@@ -102,18 +110,25 @@ void measure_memory(Bench *bench)
         restart_services(bench);
 }
 
+static uint64_t wakeups(const GArray *pids)
+{
+        uint64_t sum = 0;
+
+        for (guint i = 0; i < pids->len; i++)
+                sum += process_wakeups(g_array_index(pids, pid_t, i));
+        return sum;
+}
+
 static uint64_t wakeups_of(const Bench *bench, uint64_t *ret_supervisors)
 {
         g_autoptr(GArray) supervisors = processes_named(NAME_OF_SUPERVISORS);
         uint64_t sum = 0;
 
-        *ret_supervisors = 0;
-        for (guint i = 0; i < supervisors->len; i++)
-                *ret_supervisors += process_wakeups(g_array_index(supervisors, pid_t, i));
+        *ret_supervisors = wakeups(supervisors);
         for (size_t i = 0; i < G_N_ELEMENTS(services); i++) {
-                pid_t pid = unit_main_pid(bench, services[i]);
+                g_autoptr(GArray) pids = unit_processes(bench, services[i]);
 
-                sum += pid > 0 ? process_wakeups(pid) : 0;
+                sum += wakeups(pids);
         }
         return sum;
 }
@@ -146,7 +161,7 @@ void measure_idle(Bench *bench)
         set_watchdog(bench, false);
         (void) tasks_start(bench, &tasks, bench->quick ? 50 : IDLE_TASKS, WINDOW, NULL);
         bench_settle(bench);
-        /* systemd still announces what came of other units, which wakes nomad-executord too */
+        /* a service stops listening to systemd's signals a moment after it had to */
         g_usleep(10 * G_USEC_PER_SEC);
 
         before = wakeups_of(bench, &supervisors_before);

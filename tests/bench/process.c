@@ -80,6 +80,31 @@ pid_t unit_main_pid(const Bench *bench, const char *unit)
         return (pid_t) pid;
 }
 
+GArray *unit_processes(const Bench *bench, const char *unit)
+{
+        GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
+        pid_t main_pid = unit_main_pid(bench, unit);
+        g_autofree char *cgroup = main_pid > 0 ? read_proc(main_pid, "cgroup") : g_strdup("");
+        const char *path = g_strstr_len(cgroup, -1, "0::");
+        g_autofree char *file = NULL, *text = NULL;
+        g_auto(GStrv) lines = NULL;
+
+        if (!path)
+                return pids;
+
+        file = g_strconcat(
+                        "/sys/fs/cgroup", g_strchomp((char *) path + strlen("0::")), "/cgroup.procs", NULL);
+        if (!g_file_get_contents(file, &text, NULL, NULL))
+                bench_fail(-ESRCH, file);
+        lines = g_strsplit(g_strchomp(text), "\n", -1);
+        for (char **line = lines; *line; line++) {
+                pid_t pid = (pid_t) g_ascii_strtoull(*line, NULL, 10);
+
+                g_array_append_val(pids, pid);
+        }
+        return pids;
+}
+
 pid_t child_spawn(const Child *child)
 {
         posix_spawn_file_actions_t actions;

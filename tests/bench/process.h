@@ -17,6 +17,8 @@ GArray *processes_named(const char *name);
 
 /* 0 where there is no such unit. */
 pid_t unit_main_pid(const Bench *bench, const char *unit);
+/* All in its cgroup; none where there is no such unit. */
+GArray *unit_processes(const Bench *bench, const char *unit);
 
 /* How a program is started beside us; -1: what we have ourselves. */
 typedef struct Child {

@@ -10,6 +10,7 @@
 
 #define WINDOW        32
 #define SINGLE_STARTS 31
+#define SLICES        30
 #define LOG_SECONDS   2.0
 #define LOG_KEEP      ((size_t) 5 << 30)
 
@@ -28,7 +29,7 @@ static void emit_all(const char *measure, const char *subject, size_t step, cons
 }
 
 /* One at a time, with so many live already. */
-static void start_singly(const Bench *bench, size_t live)
+static void start_singly(const Bench *bench, size_t live, const char *subject)
 {
         Tasks tasks = { .prefix = "single", .command = BENCH_TASK, .arguments = pause_arguments };
         g_autoptr(GArray) latencies = g_array_new(FALSE, FALSE, sizeof(double));
@@ -38,7 +39,7 @@ static void start_singly(const Bench *bench, size_t live)
                 (void) tasks_start(bench, &tasks, 1, 1, latencies);
                 tasks_stop(bench, &tasks);
         }
-        emit_all("scale-start", "nomad-executor", live, latencies);
+        emit_all("scale-start", subject, live, latencies);
 }
 
 static void start_floor_singly(const Bench *bench, size_t live)
@@ -58,7 +59,7 @@ static void scale_tasks(const Bench *bench)
 {
         Tasks tasks = { .prefix = "scale", .command = BENCH_TASK, .arguments = pause_arguments };
 
-        start_singly(bench, 0);
+        start_singly(bench, 0, "nomad-executor");
         for (size_t i = 0; i < n_steps(bench); i++) {
                 size_t more = steps[i] - tasks.n_live;
                 double seconds = tasks_start(bench, &tasks, more, WINDOW, NULL);
@@ -67,11 +68,25 @@ static void scale_tasks(const Bench *bench)
                 bench_emit("scale-rate", "nomad-executor", (double) steps[i], (double) more / seconds);
                 bench_emit("scale-memory", "nomad-executor", (double) steps[i],
                                 cost_memory_kib(bench) / 1024);
-                start_singly(bench, steps[i]);
+                start_singly(bench, steps[i], "nomad-executor");
                 bench_emit("scale-adoption", "nomad-executor", (double) steps[i],
                                 control_adopt(bench) * 1e3);
                 bench_settle(bench);
         }
+        tasks_stop(bench, &tasks);
+}
+
+/* What systemd does for each unit of a slice it does for fewer. */
+static void scale_slices(const Bench *bench)
+{
+        Tasks tasks = {
+                .prefix = "spread", .command = BENCH_TASK, .arguments = pause_arguments, .n_slices = SLICES
+        };
+        size_t n = steps[n_steps(bench) - 1];
+
+        (void) tasks_start(bench, &tasks, n, WINDOW, NULL);
+        bench_settle(bench);
+        start_singly(bench, n, "in slices");
         tasks_stop(bench, &tasks);
 }
 
@@ -107,5 +122,6 @@ void measure_scale(Bench *bench)
 {
         scale_floor(bench);
         scale_tasks(bench);
+        scale_slices(bench);
         scale_logs(bench);
 }

@@ -60,12 +60,12 @@ typedef struct Shares {
         double seconds[8];
 } Shares;
 
-static const char *const sharers[] = { "systemd", "dbus-daemon", "nomad-executord", "nomad-logmon",
-        "systemd-journald", "nomad-supervisor", "the task" };
+static const char *const sharers[] = { "systemd", "dbus-daemon", "nomad-executord", "nomad-spawner",
+        "nomad-logmon", "systemd-journald", "nomad-supervisor", "the task" };
 
 /* The kernel keeps 15 characters of a name. */
-static const char *const sharer_names[] = { NULL, "dbus-daemon", "nomad-executord", "nomad-logmon",
-        "systemd-journal", "nomad-superviso", "bench-task" };
+static const char *const sharer_names[] = { NULL, "dbus-daemon", "nomad-executord", "nomad-spawner",
+        "nomad-logmon", "systemd-journal", "nomad-superviso", "bench-task" };
 
 static Shares shares_now(void)
 {

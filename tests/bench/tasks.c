@@ -47,7 +47,14 @@ static int append_arguments(sd_bus_message *m, const Tasks *tasks)
         return sd_bus_message_close_container(m);
 }
 
-static int append_spec(sd_bus_message *m, const Tasks *tasks)
+static int append_slice(sd_bus_message *m, const Tasks *tasks, size_t i)
+{
+        g_autofree char *slice = g_strdup_printf("nomad-%zu.slice", i % MAX(tasks->n_slices, 1));
+
+        return tasks->n_slices > 0 ? sd_bus_message_append(m, "{sv}", "Slice", "s", slice) : 0;
+}
+
+static int append_spec(sd_bus_message *m, const Tasks *tasks, size_t i)
 {
         int r;
 
@@ -64,6 +71,8 @@ static int append_spec(sd_bus_message *m, const Tasks *tasks)
         if (r >= 0 && tasks->root_directory)
                 r = sd_bus_message_append(m, "{sv}{sv}", "Isolation", "s", "container", "RootDirectory", "s",
                                 tasks->root_directory);
+        if (r >= 0)
+                r = append_slice(m, tasks, i);
         if (r < 0)
                 return r;
         r = sd_bus_message_close_container(m);
@@ -79,7 +88,7 @@ static sd_bus_message *make_start(const Bench *bench, size_t i, void *userdata)
         sd_bus_message *m = call_new(bench, EXECUTOR_PATH, EXECUTOR_MANAGER, "StartTask");
 
         (void) bench_check(sd_bus_message_append(m, "s", id), id);
-        (void) bench_check(append_spec(m, range->tasks), id);
+        (void) bench_check(append_spec(m, range->tasks, range->first + i), id);
         return m;
 }
 

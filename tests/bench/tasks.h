@@ -14,6 +14,7 @@ typedef struct Tasks {
         const char *log_directory;  /* NULL: the default */
         uint64_t log_max_file_size; /* 0: the default */
         const char *root_directory; /* NULL: not isolated */
+        unsigned n_slices;          /* they are spread over so many; 0: the default one */
         size_t n_live;
 } Tasks;
 
