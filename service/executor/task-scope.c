@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <systemd/sd-id128.h>
@@ -10,7 +8,6 @@
 #include "cleanup.h"
 #include "container-config.h"
 #include "container.h"
-#include "fork-into-cgroup.h"
 #include "log.h"
 #include "systemd.h"
 #include "task-launch.h"
@@ -330,11 +327,13 @@ int task_scope_kill(const Task *task)
 }
 
 /* A process that comes and goes: the end of the last process is what systemd hears of. */
-static int on_control_group(
-                sd_bus_message *reply, G_GNUC_UNUSED void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+static int on_control_group(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
 {
-        _cleanup_close_ int fd = -1;
+        Spawn spawn = { .kind = SPAWN_NOTHING, .name = "", .fds = { -1, -1, -1, -1, -1, -1, -1 } };
+        _cleanup_close_ int fd = -1, pidfd = -1;
+        Manager *manager = userdata;
         const char *path;
+        siginfo_t info;
         pid_t pid;
         int r;
 
@@ -345,17 +344,16 @@ static int on_control_group(
         r = cgroup_open(path, &fd);
         if (r < 0)
                 return 0;
-        pid = fork_into_cgroup(fd, 0);
-        if (pid == 0)
-                _exit(EXIT_SUCCESS);
-        if (pid > 0)
-                (void) waitpid(pid, NULL, 0);
+        spawn.cgroup_fd = fd;
+        r = spawner_spawn(&manager->spawner, &spawn, &pid, &pidfd);
+        if (r >= 0)
+                (void) waitid(P_PIDFD, (id_t) pidfd, &info, WEXITED);
         return 0;
 }
 
 int task_scope_notice_empty(const Task *task)
 {
-        return call_get_property(task, SYSTEMD_SCOPE, "ControlGroup", on_control_group, NULL, NULL);
+        return call_get_property(task, SYSTEMD_SCOPE, "ControlGroup", on_control_group, task->manager, NULL);
 }
 
 int task_scope_stop(Task *task)

@@ -61,15 +61,20 @@ static void arrange_fds(const Request *request)
 static int run(const Request *request, const Title *title)
 {
         arrange_fds(request);
-        if (request->spawn.kind == SPAWN_PROCESS)
+        switch (request->spawn.kind) {
+        case SPAWN_SUPERVISOR:
+                title_set(title, "nomad-supervisor", request->spawn.name);
+                return supervisor_run();
+        case SPAWN_PROCESS:
                 return session_run_process();
-        if (request->spawn.kind == SPAWN_CONTAINER_PROCESS) {
+        case SPAWN_CONTAINER_PROCESS:
                 title_set(title, "nomad-session", request->spawn.name);
                 return session_run_in_container();
+        case SPAWN_NOTHING:
+                break;
         }
 
-        title_set(title, "nomad-supervisor", request->spawn.name);
-        return supervisor_run();
+        return EXIT_SUCCESS;
 }
 
 static int cgroup_of(const Request *request)

@@ -44,6 +44,7 @@ typedef enum SpawnKind {
         SPAWN_SUPERVISOR,
         SPAWN_PROCESS,           /* of a session: becomes the program itself */
         SPAWN_CONTAINER_PROCESS, /* of a session: its parent */
+        SPAWN_NOTHING,           /* ends at once */
 } SpawnKind;
 
 #define SPAWN_FDS_MAX   8

@@ -144,7 +144,8 @@ TEST_P(ExecTaskStreaming, TtyChildrenProcesses)
 
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 12, 0 }));
         EXPECT_EQ(session->read_available(), "from main\r\n");
-        EXPECT_EQ(run(count).text, "1\n") << "it lives on in the task, and ends with it at the latest";
+        EXPECT_TRUE(eventually([&] { return run(count).text == "1\n"; }))
+                        << "it lives on in the task, and ends with it at the latest";
         ASSERT_TRUE(stop(id, "", 0).ok());
         wait(id);
         EXPECT_EQ(run(count).text, "0\n");
