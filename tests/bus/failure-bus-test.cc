@@ -311,8 +311,7 @@ TEST_F(FailureBus, SupervisorDiesBeforeSystemdHasIt)
         systemd->set_behaviour(silent);
         auto start = client->start_task_later("bad", shell("exit 0"));
         ASSERT_TRUE(eventually([&] { return client->get_task("bad").ok(); }));
-        supervisor = executor->child("nomad-superviso");
-        ASSERT_GT(supervisor, 0);
+        ASSERT_TRUE(eventually([&] { return (supervisor = executor->child("nomad-superviso")) > 0; }));
         ASSERT_EQ(kill(supervisor, SIGKILL), 0);
         ASSERT_TRUE(eventually([&] { return state() == "Z"; }));
         /* the service has come to it, since a call goes through its loop */
