@@ -42,29 +42,6 @@ int process_start_time(pid_t pid, uint64_t *ret)
         return 0;
 }
 
-int process_open(const ProcessId *process, int *ret_pidfd)
-{
-        _cleanup_close_ int pidfd = -1;
-        uint64_t start_time;
-        int r;
-
-        if (process->pid <= 0)
-                return -ESRCH;
-
-        pidfd = pidfd_open(process->pid, 0);
-        if (pidfd < 0)
-                return errno == EINVAL ? -ESRCH : -errno;
-
-        r = process_start_time(process->pid, &start_time);
-        if (r < 0)
-                return r;
-        if (start_time != process->start_time)
-                return -ESRCH;
-
-        *ret_pidfd = take_fd(&pidfd);
-        return 0;
-}
-
 int pidfd_get_pid(int pidfd, pid_t *ret)
 {
         g_autofree char *path = g_strdup_printf("/proc/self/fdinfo/%d", pidfd);
@@ -112,24 +89,74 @@ int process_cgroup(pid_t pid, char **ret)
         return 0;
 }
 
-int process_open_in_cgroup(pid_t pid, const char *path, int *ret_pidfd)
+/* What was read by the pid of a process that has not been reaped since PIDFD was opened was its own. */
+static int check_not_reaped(int pidfd)
+{
+        int r;
+
+        r = pidfd_kill(pidfd, 0);
+        return r == -EPERM ? 0 : r;
+}
+
+static int check_start_time(const ProcessId *process)
+{
+        uint64_t start_time;
+        int r;
+
+        r = process_start_time(process->pid, &start_time);
+        if (r < 0)
+                return r;
+
+        return start_time == process->start_time ? 0 : -ESRCH;
+}
+
+static int check_cgroup(pid_t pid, const char *path)
 {
         g_autofree char *cgroup = NULL;
+        int r;
+
+        r = process_cgroup(pid, &cgroup);
+        if (r < 0)
+                return r;
+
+        return cgroup_contains(path, cgroup) ? 0 : -ESRCH;
+}
+
+int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd)
+{
+        _cleanup_close_ int pidfd = -1;
+        int r;
+
+        if (process->pid <= 0)
+                return -ESRCH;
+
+        pidfd = pidfd_open(process->pid, 0);
+        if (pidfd < 0)
+                return errno == EINVAL ? -ESRCH : -errno;
+        r = check_start_time(process);
+        if (r >= 0 && cgroup)
+                r = check_cgroup(process->pid, cgroup);
+        if (r >= 0)
+                r = check_not_reaped(pidfd);
+        if (r < 0)
+                return r;
+
+        *ret_pidfd = take_fd(&pidfd);
+        return 0;
+}
+
+int process_open_in_cgroup(pid_t pid, const char *path, int *ret_pidfd)
+{
         _cleanup_close_ int pidfd = -1;
         int r;
 
         pidfd = pidfd_open(pid, 0);
         if (pidfd < 0)
                 return errno == EINVAL ? -ESRCH : -errno;
-        r = process_cgroup(pid, &cgroup);
+        r = check_cgroup(pid, path);
+        if (r >= 0)
+                r = check_not_reaped(pidfd);
         if (r < 0)
-                return r;
-        if (!cgroup_contains(path, cgroup))
-                return -ESRCH;
-
-        /* it has not been reaped up to now, so what was read by its pid was its own */
-        r = pidfd_kill(pidfd, 0);
-        if (r < 0 && r != -EPERM)
                 return r;
 
         *ret_pidfd = take_fd(&pidfd);

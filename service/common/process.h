@@ -16,8 +16,9 @@ typedef struct ProcessId {
 /* -ESRCH when there is no such process. A zombie has a start time as well. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/* Opens a pidfd and then checks the start time, so that the descriptor is of the process meant or the result is -ESRCH. */
-int process_open(const ProcessId *process, int *ret_pidfd);
+/* Opens a pidfd and then checks the start time and, unless it is NULL, that the process is in the cgroup of that path or below: the
+ * descriptor is of the process meant, or the result is -ESRCH. */
+int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd);
 
 /* The pid behind a pidfd, -ESRCH once it has been reaped, -EBADF if it is no pidfd. */
 int pidfd_get_pid(int pidfd, pid_t *ret);

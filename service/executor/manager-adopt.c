@@ -31,7 +31,7 @@ static int adopt_live(Task *task)
         container_session_remove_all(task);
 
         /* in this order: a supervisor that has ended has written all that it will */
-        r = started ? task_open_process(task, &supervisor, &pidfd) : process_open(&supervisor, &pidfd);
+        r = process_open(&supervisor, started ? task->cgroup : NULL, &pidfd);
         if (r < 0 && r != -ESRCH)
                 return r;
         if (r >= 0) {

@@ -240,27 +240,6 @@ static int set_failure(const Task *task, const char *stage, int error, sd_bus_er
                         ret, BUS_ERROR_EXEC_FAILED, "Cannot set up the task (%s): %s", stage, meaning);
 }
 
-int task_open_process(const Task *task, const ProcessId *process, int *ret_pidfd)
-{
-        _cleanup_close_ int pidfd = -1, other_pidfd = -1;
-        int r;
-
-        r = process_open(process, &pidfd);
-        if (r < 0)
-                return r;
-        r = process_open_in_cgroup(process->pid, task->cgroup, &other_pidfd);
-        if (r < 0)
-                return r;
-
-        /* the same process, if the first of them still has the pid */
-        r = pidfd_kill(pidfd, 0);
-        if (r < 0 && r != -EPERM)
-                return r;
-
-        *ret_pidfd = take_fd(&pidfd);
-        return 0;
-}
-
 int task_apply_start_record(Task *task, GHashTable *record, sd_bus_error *ret_failure)
 {
         const char *stage = g_hash_table_lookup(record, START_STAGE);
@@ -280,7 +259,7 @@ int task_apply_start_record(Task *task, GHashTable *record, sd_bus_error *ret_fa
 
         /* one that has ended already has none, and its exit record is on its way */
         safe_closep(&task->main_pidfd);
-        (void) task_open_process(task, &task->main, &task->main_pidfd);
+        (void) process_open(&task->main, task->cgroup, &task->main_pidfd);
         return 0;
 }
 

@@ -218,10 +218,6 @@ void task_state_remove(Manager *manager, const char *label);
 int task_read_start_record(Task *task, sd_bus_error *ret_failure);
 int task_read_exit_record(Task *task);
 
-/* Opens a process of this task, its supervisor included, or -ESRCH: the pid may be anybody's by now, whatever our own
- * file says. */
-int task_open_process(const Task *task, const ProcessId *process, int *ret_pidfd);
-
 /* Takes over what a start record says. When it says why the task was not started, RET_FAILURE is set and the result is
  * its errno. */
 int task_apply_start_record(Task *task, GHashTable *record, sd_bus_error *ret_failure);

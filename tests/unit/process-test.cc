@@ -99,7 +99,7 @@ TEST(ProcessOpen, GivesThePidfdOfTheProcessMeant)
         pid_t pid = 0;
 
         ASSERT_EQ(process_start_time(child.pid, &process.start_time), 0);
-        ASSERT_EQ(process_open(&process, &pidfd), 0);
+        ASSERT_EQ(process_open(&process, nullptr, &pidfd), 0);
         EXPECT_EQ(fcntl(pidfd, F_GETFD), FD_CLOEXEC);
         ASSERT_EQ(pidfd_get_pid(pidfd, &pid), 0);
         EXPECT_EQ(pid, child.pid);
@@ -122,10 +122,25 @@ TEST(ProcessOpen, RefusesAPidThatIsSomebodyElsesNow)
 
         ASSERT_EQ(process_start_time(child.pid, &process.start_time), 0);
         process.start_time++;
-        EXPECT_EQ(process_open(&process, &pidfd), -ESRCH);
+        EXPECT_EQ(process_open(&process, nullptr, &pidfd), -ESRCH);
         process.start_time -= 2;
-        EXPECT_EQ(process_open(&process, &pidfd), -ESRCH);
+        EXPECT_EQ(process_open(&process, nullptr, &pidfd), -ESRCH);
         EXPECT_EQ(pidfd, -1);
+}
+
+TEST(ProcessOpen, RefusesAProcessOfAnotherCgroup)
+{
+        Child child;
+        ProcessId process = { child.pid, 0 };
+        g_autofree char *cgroup = nullptr, *below = nullptr;
+        _cleanup_close_ int pidfd = -1;
+
+        ASSERT_EQ(process_start_time(child.pid, &process.start_time), 0);
+        ASSERT_EQ(process_cgroup(child.pid, &cgroup), 0);
+        below = g_build_filename(cgroup, "below", nullptr);
+        EXPECT_EQ(process_open(&process, below, &pidfd), -ESRCH);
+        EXPECT_EQ(pidfd, -1);
+        EXPECT_EQ(process_open(&process, cgroup, &pidfd), 0);
 }
 
 TEST(ProcessOpen, RefusesNoProcess)
@@ -136,10 +151,10 @@ TEST(ProcessOpen, RefusesNoProcess)
 
         ASSERT_EQ(process_start_time(child.pid, &process.start_time), 0);
         child.reap();
-        EXPECT_EQ(process_open(&process, &pidfd), -ESRCH);
+        EXPECT_EQ(process_open(&process, nullptr, &pidfd), -ESRCH);
         for (pid_t pid : { 0, -1, INT_MIN, INT_MAX }) {
                 process.pid = pid;
-                EXPECT_EQ(process_open(&process, &pidfd), -ESRCH) << pid;
+                EXPECT_EQ(process_open(&process, nullptr, &pidfd), -ESRCH) << pid;
         }
         EXPECT_EQ(pidfd, -1);
 }
