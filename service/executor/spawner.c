@@ -147,6 +147,7 @@ static pid_t request_child(Spawner *spawner, const Spawn *spawn)
 
         r = spawner->socket < 0 ? -EPIPE : send_request(spawner, spawn);
         if (r == -EPIPE || r == -ECONNRESET) {
+                log_warning("nomad-spawner has died, starting another");
                 stop(spawner);
                 r = start(spawner);
                 if (r >= 0)
@@ -155,9 +156,12 @@ static pid_t request_child(Spawner *spawner, const Spawn *spawn)
         if (r < 0)
                 return r;
 
-        n = recv(spawner->socket, &reply, sizeof reply, 0);
+        /* with a timeout SIGCONT interrupts it */
+        do
+                n = recv(spawner->socket, &reply, sizeof reply, 0);
+        while (n < 0 && errno == EINTR);
         if (n != sizeof reply) {
-                /* whether there is a child by now is not known: one that finds everything closed ends */
+                /* whether there is a child by now is not known: a supervisor that finds its gate closed ends */
                 r = n < 0 ? -errno : -EPIPE;
                 stop(spawner);
                 return r == -EAGAIN ? -ETIMEDOUT : r;

@@ -66,6 +66,7 @@ TEST_F(SpawnerBus, OneThatDiedIsReplaced)
         ASSERT_TRUE(eventually([&] { return state_of(first) == "Z"; }));
         EXPECT_EQ(run(TASK_PATH("web"), "exit 5"), 5);
         EXPECT_EQ(state_of(first), "gone") << "it has been waited for";
+        EXPECT_NE(executor->messages().find("nomad-spawner has died"), std::string::npos);
         EXPECT_GT(spawner(), 0);
         EXPECT_NE(spawner(), first);
         expect_start("other", 3);
