@@ -29,6 +29,8 @@
         X(RELEASE_BEGIN, "release-begin")                         \
         X(RELEASE_LOG_RELEASED, "release-log-released")           \
         X(RELEASE_STATE_REMOVED, "release-state-removed")         \
+        /* nomad-spawner */                                       \
+        X(SPAWNER_FORKED, "spawner-forked")                       \
         /* nomad-supervisor */                                    \
         X(SUPERVISOR_GATE_PASSED, "supervisor-gate-passed")       \
         X(SUPERVISOR_IN_CGROUP, "supervisor-in-cgroup")           \

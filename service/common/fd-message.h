@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* Messages with descriptors, over a socket that keeps messages apart. Plain C, since the supervisor has no GLib. */
+/* Messages with descriptors, over a socket that keeps messages apart; over a stream, what has come by now. Plain C, since the supervisor has
+ * no GLib. */
 
 #define FD_MESSAGE_FDS_MAX 8U
 

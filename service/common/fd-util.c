@@ -8,52 +8,28 @@
 
 #include "cleanup.h"
 
-int fd_move_up(int *fd)
-{
-        int moved;
-
-        if (*fd < 0 || *fd >= FD_ABOVE_STDIO)
-                return 0;
-
-        moved = fcntl(*fd, F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
-        if (moved < 0)
-                return -errno;
-
-        safe_close(*fd);
-        *fd = moved;
-        return 0;
-}
-
-static int move_pair_up(const int fds[2], int *ret_one, int *ret_other)
-{
-        _cleanup_close_ int one = fds[0], other = fds[1];
-        int r;
-
-        r = fd_move_up(&one);
-        if (r >= 0)
-                r = fd_move_up(&other);
-        if (r < 0)
-                return r;
-
-        *ret_one = take_fd(&one);
-        *ret_other = take_fd(&other);
-        return 0;
-}
-
 int fd_make_pipe(int *ret_read, int *ret_write)
 {
         int fds[2];
 
-        return pipe2(fds, O_CLOEXEC) < 0 ? -errno : move_pair_up(fds, ret_read, ret_write);
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+
+        *ret_read = fds[0];
+        *ret_write = fds[1];
+        return 0;
 }
 
 int fd_make_socket_pair(int *ret_one, int *ret_other)
 {
         int fds[2];
 
-        return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0
-                        ? -errno
-                        : move_pair_up(fds, ret_one, ret_other);
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+                return -errno;
+
+        *ret_one = fds[0];
+        *ret_other = fds[1];
+        return 0;
 }
 
 int fd_make_pipe_in_one(int *ret)
@@ -69,9 +45,6 @@ int fd_make_pipe_in_one(int *ret)
         fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = fd_move_up(&fd);
-        if (r < 0)
-                return r;
 
         *ret = take_fd(&fd);
         return 0;

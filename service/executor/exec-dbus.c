@@ -129,31 +129,14 @@ static int set_size(int fd, uint16_t rows, uint16_t columns)
         return ioctl(fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
 }
 
-/* The runtime makes one inside the container, whose other side comes when it has. */
-static int make_no_terminal(Streams *streams)
-{
-        streams->process[0] = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
-        if (streams->process[0] < 0)
-                return -errno;
-
-        return fd_move_up(&streams->process[0]);
-}
-
 static int make_terminal(Streams *streams, const ExecOptions *options, uid_t uid)
 {
-        int r;
-
         streams->client[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (streams->client[0] < 0 || unlockpt(streams->client[0]) < 0)
                 return -errno;
         streams->process[0] = ioctl(streams->client[0], TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (streams->process[0] < 0)
                 return -errno;
-        r = fd_move_up(&streams->client[0]);
-        if (r >= 0)
-                r = fd_move_up(&streams->process[0]);
-        if (r < 0)
-                return r;
 
         /* so that the session may open /dev/tty's name, as mesg(1) and tmux(1) do */
         if (fchown(streams->process[0], uid, (gid_t) -1) < 0)
@@ -174,7 +157,7 @@ static void on_client_gone(void *userdata)
 
 static void hold_terminal(ExecSession *session)
 {
-        session->terminal_fd = fcntl(session->client_fds[0], F_DUPFD_CLOEXEC, FD_ABOVE_STDIO);
+        session->terminal_fd = fcntl(session->client_fds[0], F_DUPFD_CLOEXEC, 0);
         if (session->terminal_fd < 0)
                 (void) log_errno(LOG_WARNING, -errno, "Cannot keep the terminal of a session of task '%s'",
                                 session->task->id);
@@ -298,11 +281,10 @@ int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
 
+        /* the terminal of a container is made by the runtime, and its other side comes when it has */
         if (!options.tty)
                 r = make_pipes(&streams);
-        else if (task_is_container(task))
-                r = make_no_terminal(&streams);
-        else
+        else if (!task_is_container(task))
                 r = make_terminal(&streams, &options, program.credentials->uid);
         if (r >= 0)
                 r = start(task, m, &program, &options, &streams);

@@ -226,9 +226,13 @@ static int watch(ExecSession *session)
                         event, &session->error_source, session->error_fd, EPOLLIN, on_error_pipe, session);
         if (r < 0)
                 return r;
-
-        return sd_event_add_io(
+        r = sd_event_add_io(
                         event, &session->exit_source, session->pidfd, EPOLLIN, on_exit_of_process, session);
+        if (r < 0)
+                return r;
+
+        /* Now it is known of. One that has been killed already is told of by its pidfd. */
+        return send(session->error_fd, "1", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE ? -errno : 0;
 }
 
 /* One that nobody would hear of. */

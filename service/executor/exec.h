@@ -40,7 +40,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecOptions, exec_options_clear)
 typedef struct ExecSession ExecSession;
 
 typedef struct ExecStdio {
-        int fds[3]; /* the process's; not closed */
+        int fds[3]; /* the process's; borrowed; -1: /dev/null */
         bool terminal;
         uint16_t rows, columns; /* of a terminal that the runtime makes; 0: as it likes */
 } ExecStdio;

@@ -119,12 +119,27 @@ static int on_linger(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64
         return 0;
 }
 
+/* Without this sd-bus closes the connection when a match fails. An answer that comes too late is one all the same. */
+static int on_match_added(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        const sd_bus_error *failure = sd_bus_message_get_error(m);
+        Manager *manager = userdata;
+
+        if (!failure || sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY))
+                return 0;
+
+        log_error("Cannot listen to systemd: %s", failure->message);
+        /* the next task tries again */
+        remove_matches(&manager->unit_watch);
+        return 0;
+}
+
 /* Not waited for: the bus has the match before it has any call that we send from here on. */
 static int add_match(
                 Manager *manager, const char *member, sd_bus_message_handler_t handler, sd_bus_slot **ret)
 {
         return sd_bus_match_signal_async(manager->service.bus, ret, SYSTEMD_NAME, SYSTEMD_PATH,
-                        SYSTEMD_MANAGER, member, handler, NULL, manager);
+                        SYSTEMD_MANAGER, member, handler, on_match_added, manager);
 }
 
 int manager_watch_units(Manager *manager)

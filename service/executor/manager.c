@@ -150,7 +150,7 @@ int manager_init(Manager *manager, int argc, char **argv)
         r = inspect_system(manager);
         if (r < 0)
                 return r;
-        r = spawner_init(&manager->spawner);
+        r = spawner_init(&manager->spawner, manager->service.event);
         if (r < 0)
                 return r;
         r = open_state(manager);

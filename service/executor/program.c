@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 
 #include "cleanup.h"
-#include "fd-util.h"
 #include "protocol.h"
 
 Program program_of_task(const Task *task)
@@ -125,14 +124,10 @@ int program_launch_fd(const GString *block, int *ret)
 {
         _cleanup_close_ int fd = -1;
         ssize_t n;
-        int r;
 
         fd = memfd_create("nomad-launch", MFD_CLOEXEC);
         if (fd < 0)
                 return -errno;
-        r = fd_move_up(&fd);
-        if (r < 0)
-                return r;
         n = write(fd, block->str, block->len);
         if (n < 0)
                 return -errno;

@@ -30,7 +30,7 @@ GArray *program_limits(const Task *task);
 GString *program_launch_block(const Task *task, const Program *program);
 void launch_block_add(GString *block, const char *key, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* The block as a file in memory, above the descriptors of a child. */
+/* The block as a file in memory. */
 int program_launch_fd(const GString *block, int *ret);
 
 G_END_DECLS

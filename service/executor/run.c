@@ -272,18 +272,8 @@ static int make_output(Run *run, int *ret_write_fd)
 
 static int start(Run *run, const Program *program, int output_fd)
 {
-        _cleanup_close_ int null_fd = -1;
-        ExecStdio stdio;
-        int r;
+        ExecStdio stdio = { .fds = { -1, output_fd, output_fd } };
 
-        null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (null_fd < 0)
-                return -errno;
-        r = fd_move_up(&null_fd);
-        if (r < 0)
-                return r;
-
-        stdio = (ExecStdio){ .fds = { null_fd, output_fd, output_fd } };
         return exec_session_start(run->task, run->cgroup_fd, program, &stdio, on_started, on_ended, run,
                         &run->session);
 }

@@ -2,20 +2,35 @@
 #include "spawner.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <string.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "cleanup.h"
 #include "fd-message.h"
 #include "fd-util.h"
 #include "log.h"
+#include "process.h"
 
 #define PROGRAM_NAME "nomad-supervisor"
+
+/* Out of the way of the numbers that the spawner has its descriptors by. */
+static int move_up(int *fd)
+{
+        int moved;
+
+        moved = fcntl(*fd, F_DUPFD_CLOEXEC, SPAWNER_SOCKET_FD + 1);
+        if (moved < 0)
+                return -errno;
+
+        safe_close(*fd);
+        *fd = moved;
+        return 0;
+}
 
 /* Beside our own executable, in the build folder as where it is installed. Held open, it stays ours when the file is
  * replaced. */
@@ -27,16 +42,14 @@ static int open_program(int *ret)
         int r;
 
         if (!self)
-                return -ENOENT;
+                return log_errno(LOG_ERR, -ENOENT, "Cannot find our own program");
 
         directory = g_path_get_dirname(self);
         path = g_build_filename(directory, PROGRAM_NAME, NULL);
         fd = open(path, O_PATH | O_CLOEXEC);
-        if (fd < 0)
-                return log_errno(LOG_ERR, -errno, "Cannot open %s", path);
-        r = fd_move_up(&fd);
+        r = fd < 0 ? -errno : move_up(&fd);
         if (r < 0)
-                return r;
+                return log_errno(LOG_ERR, r, "Cannot open %s", path);
 
         *ret = take_fd(&fd);
         return 0;
@@ -65,47 +78,76 @@ static int execute(const Spawner *spawner, int null_fd, int socket, pid_t *ret)
         return r;
 }
 
+static void stop(Spawner *spawner)
+{
+        siginfo_t info;
+
+        spawner->death_source = sd_event_source_disable_unref(spawner->death_source);
+        spawner->socket = safe_close(spawner->socket);
+        if (spawner->pidfd >= 0) {
+                (void) pidfd_kill(spawner->pidfd, SIGKILL);
+                (void) waitid(P_PIDFD, (id_t) spawner->pidfd, &info, WEXITED);
+        }
+        spawner->pidfd = safe_close(spawner->pidfd);
+}
+
+static int on_death(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,
+                G_GNUC_UNUSED uint32_t events, void *userdata)
+{
+        Spawner *spawner = userdata;
+        siginfo_t info = { 0 };
+
+        (void) waitid(P_PIDFD, (id_t) spawner->pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+        log_warning("nomad-spawner has died (%s %d), the next spawn starts another",
+                        info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
+        stop(spawner);
+        return 0;
+}
+
 static int start(Spawner *spawner)
 {
-        const struct timeval timeout = { .tv_sec = SPAWNER_TIMEOUT_SEC };
         _cleanup_close_ int ours = -1, its = -1, null_fd = -1;
+        pid_t pid;
         int r;
 
         null_fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
         if (null_fd < 0)
                 return -errno;
-        r = fd_move_up(&null_fd);
+        r = move_up(&null_fd);
         if (r < 0)
                 return r;
         r = fd_make_socket_pair(&ours, &its);
+        if (r >= 0)
+                r = move_up(&its);
+        if (r >= 0)
+                r = execute(spawner, null_fd, its, &pid);
         if (r < 0)
                 return r;
-        if (setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) < 0)
-                return -errno;
-        r = execute(spawner, null_fd, its, &spawner->pid);
-        if (r < 0)
+
+        spawner->pidfd = pidfd_open(pid, 0);
+        if (spawner->pidfd < 0) {
+                /* it ends when it has nobody to serve */
+                r = -errno;
+                ours = safe_close(ours);
+                its = safe_close(its);
+                (void) waitpid(pid, NULL, 0);
                 return r;
+        }
 
         spawner->socket = take_fd(&ours);
-        return 0;
+        r = sd_event_add_io(
+                        spawner->event, &spawner->death_source, spawner->pidfd, EPOLLIN, on_death, spawner);
+        if (r < 0)
+                stop(spawner);
+        return r;
 }
 
-static void stop(Spawner *spawner)
-{
-        spawner->socket = safe_close(spawner->socket);
-        if (spawner->pid <= 0)
-                return;
-
-        (void) kill(spawner->pid, SIGKILL);
-        (void) waitpid(spawner->pid, NULL, 0);
-        spawner->pid = 0;
-}
-
-int spawner_init(Spawner *spawner)
+int spawner_init(Spawner *spawner, sd_event *event)
 {
         int r;
 
         *spawner = SPAWNER_NULL;
+        spawner->event = sd_event_ref(event);
         r = open_program(&spawner->program_fd);
         if (r < 0)
                 return r;
@@ -117,6 +159,7 @@ void spawner_clear(Spawner *spawner)
 {
         stop(spawner);
         safe_closep(&spawner->program_fd);
+        spawner->event = sd_event_unref(spawner->event);
 }
 
 static int send_request(const Spawner *spawner, const Spawn *spawn)
@@ -136,18 +179,37 @@ static int send_request(const Spawner *spawner, const Spawn *spawn)
                 fds[n++] = spawn->cgroup_fd;
         }
 
+        request.n_fds = n;
         return fd_message_send(spawner->socket, MSG_DONTWAIT, &request, sizeof request, fds, n);
+}
+
+/* Looks at the process too: a child that is frozen before its first step holds the spawner's end of the socket open. */
+static pid_t receive_reply(const Spawner *spawner)
+{
+        struct pollfd fds[] = {
+                { .fd = spawner->socket, .events = POLLIN },
+                { .fd = spawner->pidfd, .events = POLLIN },
+        };
+        SpawnReply reply;
+        int n;
+
+        do
+                n = poll(fds, G_N_ELEMENTS(fds), SPAWNER_TIMEOUT_MSEC);
+        while (n < 0 && errno == EINTR);
+        if (n <= 0)
+                return n < 0 ? -errno : -ETIMEDOUT;
+
+        return recv(spawner->socket, &reply, sizeof reply, MSG_DONTWAIT) == sizeof reply ? reply.pid
+                                                                                         : -EPIPE;
 }
 
 static pid_t request_child(Spawner *spawner, const Spawn *spawn)
 {
-        SpawnReply reply;
-        ssize_t n;
+        pid_t pid;
         int r;
 
         r = spawner->socket < 0 ? -EPIPE : send_request(spawner, spawn);
         if (r == -EPIPE || r == -ECONNRESET) {
-                log_warning("nomad-spawner has died, starting another");
                 stop(spawner);
                 r = start(spawner);
                 if (r >= 0)
@@ -156,18 +218,12 @@ static pid_t request_child(Spawner *spawner, const Spawn *spawn)
         if (r < 0)
                 return r;
 
-        /* with a timeout SIGCONT interrupts it */
-        do
-                n = recv(spawner->socket, &reply, sizeof reply, 0);
-        while (n < 0 && errno == EINTR);
-        if (n != sizeof reply) {
-                /* whether there is a child by now is not known: a supervisor that finds its gate closed ends */
-                r = n < 0 ? -errno : -EPIPE;
+        pid = receive_reply(spawner);
+        /* Whether there is a child by now is not known, so that none is asked for again. One that finds everything closed ends, and
+         * is not waited for until we end. */
+        if (pid == -ETIMEDOUT || pid == -EPIPE)
                 stop(spawner);
-                return r == -EAGAIN ? -ETIMEDOUT : r;
-        }
-
-        return reply.pid;
+        return pid;
 }
 
 int spawner_spawn(Spawner *spawner, const Spawn *spawn, pid_t *ret_pid, int *ret_pidfd)

@@ -3,6 +3,7 @@
 
 #include <glib.h>
 #include <sys/types.h>
+#include <systemd/sd-event.h>
 
 #include "protocol.h"
 
@@ -10,15 +11,17 @@ G_BEGIN_DECLS
 
 /* The process that forks for us (protocol.h). One that died is followed by another with the next spawn. */
 typedef struct Spawner {
+        sd_event *event;
         int program_fd; /* of this build, whatever lies on disk by now */
-        int socket;
-        pid_t pid;
+        int socket;     /* -1: there is no spawner */
+        int pidfd;
+        sd_event_source *death_source;
 } Spawner;
 
-#define SPAWNER_NULL ((Spawner){ .program_fd = -1, .socket = -1 })
+#define SPAWNER_NULL ((Spawner){ .program_fd = -1, .socket = -1, .pidfd = -1 })
 
 /* How long it may take to fork. */
-#define SPAWNER_TIMEOUT_SEC 10
+#define SPAWNER_TIMEOUT_MSEC 10000
 
 typedef struct Spawn {
         SpawnKind kind;
@@ -28,7 +31,7 @@ typedef struct Spawn {
 } Spawn;
 
 /* Looks for the program beside our own. Failures have been logged. */
-int spawner_init(Spawner *spawner);
+int spawner_init(Spawner *spawner, sd_event *event);
 void spawner_clear(Spawner *spawner);
 
 /* Starts a child of ours, to be waited for by its pidfd, which is the caller's. */

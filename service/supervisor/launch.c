@@ -137,19 +137,18 @@ static int parse_entries(Launch *launch)
         return launch->command && launch->argv[0] && launch->directory ? 0 : -EBADMSG;
 }
 
-int launch_parse(Launch *launch, char *block, size_t size)
+/* In place; the lists are allocated, the strings point into the block. -EBADMSG for one of another shape. */
+static int parse(Launch *launch)
 {
         const char *version;
         int r;
 
-        if (size == 0 || block[size - 1] != '\0')
+        if (launch->block[launch->block_size - 1] != '\0')
                 return -EBADMSG;
-        version = value_of(block, LAUNCH_VERSION);
+        version = value_of(launch->block, LAUNCH_VERSION);
         if (!version || strtol(version, NULL, 10) != PROTOCOL_VERSION)
                 return -EBADMSG;
 
-        launch->block = block;
-        launch->block_size = size;
         launch->runtime_max_usec = UINT64_MAX;
         r = allocate_lists(launch);
         if (r < 0)
@@ -172,13 +171,14 @@ int launch_map(Launch *launch, int fd)
         if (block == MAP_FAILED)
                 return -errno;
 
-        launch->mapped = true;
-        return launch_parse(launch, block, (size_t) st.st_size);
+        launch->block = block;
+        launch->block_size = (size_t) st.st_size;
+        return parse(launch);
 }
 
 void launch_clear(Launch *launch)
 {
-        if (launch->mapped)
+        if (launch->block)
                 (void) munmap(launch->block, launch->block_size);
         free(launch->argv);
         free(launch->environment);

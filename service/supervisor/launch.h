@@ -18,7 +18,6 @@ typedef struct LaunchLimit {
 typedef struct Launch {
         char *block;
         size_t block_size;
-        bool mapped;
         const char *command;
         const char *path; /* the PATH among the environment, or NULL */
         const char *directory;
@@ -41,10 +40,6 @@ typedef struct Launch {
         bool terminal; /* standard input is to be the controlling terminal; or the runtime makes one */
 } Launch;
 
-/* Parses a launch block in place; the lists are allocated, the strings point into it. -EBADMSG for one of another
- * shape. */
-int launch_parse(Launch *launch, char *block, size_t size);
-
-/* Maps a launch block and parses it. launch_clear() also unmaps. */
+/* Maps a launch block and parses it. -EBADMSG for one of another shape. launch_clear() unmaps, also after a failure. */
 int launch_map(Launch *launch, int fd);
 void launch_clear(Launch *launch);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "fd-message.h"
 #include "fork-into-cgroup.h"
 #include "protocol.h"
@@ -29,7 +31,7 @@ _Static_assert(SPAWN_FDS_MAX <= FD_MESSAGE_FDS_MAX, "one message");
 typedef struct Request {
         SpawnRequest spawn;
         int fds[SPAWN_FDS_MAX];
-        size_t n_fds;
+        size_t n_received;
 } Request;
 
 /* Where the arguments lie that a list of processes shows. */
@@ -52,9 +54,22 @@ static void title_set(const Title *title, const char *name, const char *argument
 /* Everything below SPAWNER_SOCKET_FD is in use, so that no number is taken before its turn. */
 static void arrange_fds(const Request *request)
 {
-        for (size_t i = 0; i < request->n_fds; i++)
-                if (request->spawn.numbers[i] != SPAWN_FD_CGROUP)
+        bool given[SPAWNER_SOCKET_FD] = { false };
+
+        for (size_t i = 0; i < request->spawn.n_fds; i++)
+                if (request->spawn.numbers[i] != SPAWN_FD_CGROUP) {
                         (void) dup2(request->fds[i], request->spawn.numbers[i]);
+                        given[request->spawn.numbers[i]] = true;
+                }
+
+        /* opened anew, not shared with other tasks */
+        for (int i = 0; i <= STDERR_FILENO; i++)
+                if (!given[i]) {
+                        int fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+                        if (fd >= 0)
+                                (void) dup2(fd, i);
+                }
         (void) syscall(SYS_close_range, SPAWNER_SOCKET_FD, ~0U, 0);
 }
 
@@ -66,6 +81,7 @@ static int run(const Request *request, const Title *title)
                 title_set(title, "nomad-supervisor", request->spawn.name);
                 return supervisor_run();
         case SPAWN_PROCESS:
+                title_set(title, "nomad-session", request->spawn.name);
                 return session_run_process();
         case SPAWN_CONTAINER_PROCESS:
                 title_set(title, "nomad-session", request->spawn.name);
@@ -79,7 +95,7 @@ static int run(const Request *request, const Title *title)
 
 static int cgroup_of(const Request *request)
 {
-        for (size_t i = 0; i < request->n_fds; i++)
+        for (size_t i = 0; i < request->spawn.n_fds; i++)
                 if (request->spawn.numbers[i] == SPAWN_FD_CGROUP)
                         return request->fds[i];
 
@@ -89,9 +105,18 @@ static int cgroup_of(const Request *request)
 /* The next one. 0 when there will be none. */
 static ssize_t receive(Request *request)
 {
-        request->n_fds = SPAWN_FDS_MAX;
+        request->n_received = SPAWN_FDS_MAX;
         return fd_message_receive(SPAWNER_SOCKET_FD, 0, &request->spawn, sizeof request->spawn, request->fds,
-                        &request->n_fds);
+                        &request->n_received);
+}
+
+static pid_t spawn(const Request *request)
+{
+        /* the kernel had no room for all of them */
+        if (request->n_received != request->spawn.n_fds)
+                return -EMFILE;
+
+        return fork_into_cgroup(cgroup_of(request), CLONE_PARENT);
 }
 
 static int serve(const Title *title)
@@ -100,12 +125,13 @@ static int serve(const Title *title)
         ssize_t n;
 
         while ((n = receive(&request)) == sizeof request.spawn) {
-                SpawnReply reply = { .pid = fork_into_cgroup(cgroup_of(&request), CLONE_PARENT) };
+                SpawnReply reply = { .pid = spawn(&request) };
                 int r;
 
                 if (reply.pid == 0)
                         return run(&request, title);
 
+                fault_point(FAULT_SPAWNER_FORKED);
                 /* before the answer: the end of a pipe is seen when nobody has it any more */
                 (void) syscall(SYS_close_range, SPAWNER_SOCKET_FD + 1, ~0U, 0);
                 r = fd_message_send(SPAWNER_SOCKET_FD, 0, &reply, sizeof reply, NULL, 0);

@@ -31,8 +31,8 @@
 #define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
 #define SUPERVISOR_STATE_FD  6 /* the task's state directory */
 
-/* A session, which Exec or Run adds to a task, has the launch block, no gate, and a socket for a ChildReport. In a container it is the
- * process's parent, which sends the terminal with the report if there is one, has the session's directory for its state
+/* A session, which Exec or Run adds to a task, has the launch block, and in place of gate and status a socket: one byte comes from there, or
+ * it is not to be, and a ChildReport goes there. In a container it is the process's parent, which sends the terminal with the report if there is one, has the session's directory for its state
  * directory, and ends as the process did. */
 #define SESSION_REPORT_FD SUPERVISOR_STATUS_FD
 #define CONSOLE_SOCKET    "console"
@@ -54,6 +54,7 @@ typedef enum SpawnKind {
 
 typedef struct SpawnRequest {
         SpawnKind kind;
+        size_t n_fds;
         int numbers[SPAWN_FDS_MAX]; /* of the descriptors in the child; others up to SUPERVISOR_STATE_FD are /dev/null */
         char name[SPAWN_NAME_SIZE]; /* of the task: the child's argument in a list of processes */
 } SpawnRequest;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,14 @@ static int start_and_wait(const Launch *launch)
         return wait_for(pid);
 }
 
+/* Nobody knows of a session that is not told to go on. */
+static bool is_wanted(void)
+{
+        char byte;
+
+        return recv(SESSION_REPORT_FD, &byte, sizeof byte, 0) == sizeof byte;
+}
+
 int session_run_process(void)
 {
         Launch launch = { 0 };
@@ -139,6 +148,8 @@ int session_run_process(void)
         r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
         if (r < 0)
                 return report_failure(STAGE_EXEC, -r);
+        if (!is_wanted())
+                return EXIT_FAILURE;
         child_run(&launch, SESSION_REPORT_FD);
 }
 
@@ -151,6 +162,8 @@ int session_run_in_container(void)
         r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
         if (r < 0)
                 return report_failure(STAGE_RUNTIME, -r);
+        if (!is_wanted())
+                return EXIT_FAILURE;
         (void) close(SUPERVISOR_LAUNCH_FD);
         r = start_and_wait(&launch);
         launch_clear(&launch);

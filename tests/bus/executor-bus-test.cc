@@ -67,8 +67,8 @@ TEST_F(ExecutorBus, SystemdIsListenedToWhileATaskComesOrGoes)
 
         /* and a moment longer, for the next task */
         ASSERT_TRUE(client->stop_task(TASK_PATH("web"), "KILL", 0).ok());
+        EXPECT_TRUE(eventually([&] { return matches() == 2; }));
         EXPECT_EQ(client->wait_task(TASK_PATH("web")), (Exit{ "signal", 137, 9, false }));
-        EXPECT_EQ(matches(), 2U);
         EXPECT_TRUE(eventually([&] { return matches() == 0; })) << "once it is gone";
         EXPECT_TRUE(client->release(TASK_PATH("web")).ok());
 }

@@ -59,6 +59,7 @@ static const Place places[] = {
         at(FAULT_RELEASE_BEGIN, EXISTS),
         at(FAULT_RELEASE_LOG_RELEASED, EXISTS),
         at(FAULT_RELEASE_STATE_REMOVED, EXISTS),
+        at(FAULT_SPAWNER_FORKED, NEVER),
         at(FAULT_SUPERVISOR_GATE_PASSED, NEVER),
         at(FAULT_SUPERVISOR_IN_CGROUP, NEVER),
         at(FAULT_SUPERVISOR_TASK_STARTED, NEVER),
@@ -228,6 +229,36 @@ TEST(Faults, EveryPlaceIsWalked)
         for (int point = FAULT_CONTAINER_START_SAVED; point <= FAULT_CONTAINER_ENDED; point++)
                 walked.insert((FaultPoint) point);
         EXPECT_EQ(walked.size(), (size_t) FAULT_MAX);
+}
+
+/* Nobody knows whether there is a process by then: if so, it does not become the program. */
+TEST_F(SystemTest, CrashOfTheSpawnerInExec)
+{
+        const std::string file = "/run/crash-exec";
+        auto run_check = [&] {
+                return client.task(path_of("web"), "Run", [&](sd_bus_message *m) {
+                        EXPECT_GE(sd_bus_message_append(m, "ast", 2, "/bin/touch", file.c_str(),
+                                                  UINT64_C(10000000)),
+                                        0);
+                });
+        };
+
+        ASSERT_EQ(run({ "rm", "-f", file }).status, 0);
+        ASSERT_EQ(run({ "systemctl", "restart", EXECUTOR_UNIT }).status, 0);
+        start("web", script("exec sleep 1000"));
+        std::ofstream(FAULT_FILE) << "spawner-forked 2\n";
+        Reply reply = run_check();
+        EXPECT_FALSE(reply.ok());
+        EXPECT_FALSE(exists(FAULT_FILE)) << "nobody forked";
+        EXPECT_TRUE(eventually([&] {
+                return lines_of(read_file(cgroup_of("web") + "/task/cgroup.procs")).size() == 1;
+        })) << "the task alone";
+        EXPECT_FALSE(exists(file));
+
+        reply = run_check();
+        EXPECT_TRUE(reply.ok()) << reply;
+        EXPECT_TRUE(exists(file));
+        EXPECT_EQ(run({ "rm", file }).status, 0);
 }
 
 TEST_F(SystemTest, CrashWhileRotating)

@@ -121,6 +121,8 @@ size_t first_difference(const std::string &text, unsigned tag)
 {
         const std::string expected = sequence(tag, text.size());
 
+        if (text == expected)
+                return text.size();
         return (size_t) (std::mismatch(text.begin(), text.end(), expected.begin()).first - text.begin());
 }
 
