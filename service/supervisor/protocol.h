@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What nomad-executord says to the program nomad-supervisor, and what that answers.
+/* What nomad-executord and the program nomad-supervisor say to each other.
  *
- * One process of it is the spawner. It forks whatever nomad-executord starts: being small, with few descriptors, it does so in a
- * fraction of the time, and what it forks can be a supervisor at once, without execve(2). The child's parent is nomad-executord. A
- * SpawnRequest with the descriptors, one message, is answered by a SpawnReply. The spawner ends when its socket is closed. Both are of
- * the same build always.
+ * One process of that program is the spawner. It forks whatever nomad-executord starts: being small, with few descriptors,
+ * it does so in a fraction of the time, and what it forks can be a supervisor at once, without execve(2). The child's parent
+ * is nomad-executord. A SpawnRequest with the descriptors, one message, is answered by a SpawnReply. The spawner ends when
+ * its socket is closed. Both ends are always of the same build.
  *
- * To the supervisor of a task there is no control channel: a launch
- * block that is complete before the supervisor starts, a gate, a start record and an exit record. A newer
- * nomad-executord adopts an older supervisor, so keys are only ever added and unknown keys are ignored. One signal tells
- * a supervisor when to kill, so that the grace of a Stop is over in time whatever becomes of nomad-executord.
+ * To the supervisor of a task there is no control channel: a launch block that is complete before the supervisor starts, a
+ * gate, a start record and an exit record. A newer nomad-executord adopts an older supervisor, so keys are only ever added
+ * and unknown keys are ignored. One signal tells a supervisor when to kill, so that the grace of a Stop is over in time
+ * whatever becomes of nomad-executord.
  *
  * The launch block is a memfd of NUL-terminated KEY=VALUE strings, PROTOCOL_VERSION first. ARG, ENV, GROUP and
  * RLIMIT repeat. Numbers are decimal, UMASK octal.
@@ -31,9 +31,10 @@
 #define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
 #define SUPERVISOR_STATE_FD  6 /* the task's state directory */
 
-/* A session, which Exec or Run adds to a task, has the launch block, and in place of gate and status a socket: one byte comes from there, or
- * it is not to be, and a ChildReport goes there. In a container it is the process's parent, which sends the terminal with the report if there is one, has the session's directory for its state
- * directory, and ends as the process did. */
+/* A session, which Exec or Run adds to a task, has the launch block, and in place of gate and status a socket: one byte comes
+ * from there, or it is not to be, and a ChildReport goes there. In a container it is the process's parent, which sends the
+ * terminal with the report if there is one, has the session's directory for its state directory, and ends as the process
+ * did. */
 #define SESSION_REPORT_FD SUPERVISOR_STATUS_FD
 #define CONSOLE_SOCKET    "console"
 
