@@ -98,16 +98,16 @@ static int check_not_reaped(int pidfd)
         return r == -EPERM ? 0 : r;
 }
 
-static int check_start_time(const ProcessId *process)
+static int check_start_time(pid_t pid, uint64_t expected)
 {
         uint64_t start_time;
         int r;
 
-        r = process_start_time(process->pid, &start_time);
+        r = process_start_time(pid, &start_time);
         if (r < 0)
                 return r;
 
-        return start_time == process->start_time ? 0 : -ESRCH;
+        return start_time == expected ? 0 : -ESRCH;
 }
 
 static int check_cgroup(pid_t pid, const char *path)
@@ -122,20 +122,22 @@ static int check_cgroup(pid_t pid, const char *path)
         return cgroup_contains(path, cgroup) ? 0 : -ESRCH;
 }
 
-int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd)
+/* START_TIME and CGROUP may be NULL. */
+static int open_checked(pid_t pid, const uint64_t *start_time, const char *cgroup, int *ret_pidfd)
 {
         _cleanup_close_ int pidfd = -1;
-        int r;
+        int r = 0;
 
-        if (process->pid <= 0)
+        if (pid <= 0)
                 return -ESRCH;
 
-        pidfd = pidfd_open(process->pid, 0);
+        pidfd = pidfd_open(pid, 0);
         if (pidfd < 0)
                 return errno == EINVAL ? -ESRCH : -errno;
-        r = check_start_time(process);
+        if (start_time)
+                r = check_start_time(pid, *start_time);
         if (r >= 0 && cgroup)
-                r = check_cgroup(process->pid, cgroup);
+                r = check_cgroup(pid, cgroup);
         if (r >= 0)
                 r = check_not_reaped(pidfd);
         if (r < 0)
@@ -145,22 +147,14 @@ int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd)
         return 0;
 }
 
+int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd)
+{
+        return open_checked(process->pid, &process->start_time, cgroup, ret_pidfd);
+}
+
 int process_open_in_cgroup(pid_t pid, const char *path, int *ret_pidfd)
 {
-        _cleanup_close_ int pidfd = -1;
-        int r;
-
-        pidfd = pidfd_open(pid, 0);
-        if (pidfd < 0)
-                return errno == EINVAL ? -ESRCH : -errno;
-        r = check_cgroup(pid, path);
-        if (r >= 0)
-                r = check_not_reaped(pidfd);
-        if (r < 0)
-                return r;
-
-        *ret_pidfd = take_fd(&pidfd);
-        return 0;
+        return open_checked(pid, NULL, path, ret_pidfd);
 }
 
 int boot_id(char ret[33])

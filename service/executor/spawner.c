@@ -104,6 +104,23 @@ static int on_death(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,
         return 0;
 }
 
+/* Our child, not yet waited for: the pid cannot be anybody else's. */
+static int open_child(pid_t pid, int *ret_pidfd)
+{
+        int fd, r;
+
+        fd = pidfd_open(pid, 0);
+        if (fd < 0) {
+                r = -errno;
+                (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, 0);
+                return r;
+        }
+
+        *ret_pidfd = fd;
+        return 0;
+}
+
 static int start(Spawner *spawner)
 {
         _cleanup_close_ int ours = -1, its = -1, null_fd = -1;
@@ -121,18 +138,10 @@ static int start(Spawner *spawner)
                 r = move_up(&its);
         if (r >= 0)
                 r = execute(spawner, null_fd, its, &pid);
+        if (r >= 0)
+                r = open_child(pid, &spawner->pidfd);
         if (r < 0)
                 return r;
-
-        spawner->pidfd = pidfd_open(pid, 0);
-        if (spawner->pidfd < 0) {
-                /* it ends when it has nobody to serve */
-                r = -errno;
-                ours = safe_close(ours);
-                its = safe_close(its);
-                (void) waitpid(pid, NULL, 0);
-                return r;
-        }
 
         spawner->socket = take_fd(&ours);
         r = sd_event_add_io(
@@ -235,14 +244,9 @@ int spawner_spawn(Spawner *spawner, const Spawn *spawn, pid_t *ret_pid, int *ret
         if (pid < 0)
                 return pid;
 
-        /* our child, not yet waited for: the pid cannot be anybody else's */
-        *ret_pidfd = pidfd_open(pid, 0);
-        if (*ret_pidfd < 0) {
-                r = -errno;
-                (void) kill(pid, SIGKILL);
-                (void) waitpid(pid, NULL, 0);
+        r = open_child(pid, ret_pidfd);
+        if (r < 0)
                 return r;
-        }
 
         *ret_pid = pid;
         return 0;

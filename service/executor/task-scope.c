@@ -329,7 +329,7 @@ int task_scope_kill(const Task *task)
 /* A process that comes and goes: the end of the last process is what systemd hears of. */
 static int on_control_group(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
 {
-        Spawn spawn = { .kind = SPAWN_NOTHING, .name = "", .fds = { -1, -1, -1, -1, -1, -1, -1 } };
+        Spawn spawn = { .kind = SPAWN_NOTHING, .name = "", .fds = { [0 ... SUPERVISOR_STATE_FD] = -1 } };
         _cleanup_close_ int fd = -1, pidfd = -1;
         Manager *manager = userdata;
         const char *path;

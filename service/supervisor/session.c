@@ -140,15 +140,26 @@ static bool is_wanted(void)
         return recv(SESSION_REPORT_FD, &byte, sizeof byte, 0) == sizeof byte;
 }
 
+/* False when there is nothing to go on with, which has been reported if it was not known. */
+static bool prepare(Launch *launch, const char *stage)
+{
+        int r;
+
+        r = launch_map(launch, SUPERVISOR_LAUNCH_FD);
+        if (r < 0) {
+                (void) report_failure(stage, -r);
+                return false;
+        }
+
+        (void) close(SUPERVISOR_LAUNCH_FD);
+        return is_wanted();
+}
+
 int session_run_process(void)
 {
         Launch launch = { 0 };
-        int r;
 
-        r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
-        if (r < 0)
-                return report_failure(STAGE_EXEC, -r);
-        if (!is_wanted())
+        if (!prepare(&launch, STAGE_EXEC))
                 return EXIT_FAILURE;
         child_run(&launch, SESSION_REPORT_FD);
 }
@@ -159,12 +170,8 @@ int session_run_in_container(void)
         int r;
 
         (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
-        r = launch_map(&launch, SUPERVISOR_LAUNCH_FD);
-        if (r < 0)
-                return report_failure(STAGE_RUNTIME, -r);
-        if (!is_wanted())
+        if (!prepare(&launch, STAGE_RUNTIME))
                 return EXIT_FAILURE;
-        (void) close(SUPERVISOR_LAUNCH_FD);
         r = start_and_wait(&launch);
         launch_clear(&launch);
         return r;

@@ -8,6 +8,10 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "../../service/common/process.h"
+#include "cgroup.h"
+#include "cleanup.h"
+
 extern char **environ;
 
 static char *read_proc(pid_t pid, const char *file)
@@ -84,23 +88,13 @@ GArray *unit_processes(const Bench *bench, const char *unit)
 {
         GArray *pids = g_array_new(FALSE, FALSE, sizeof(pid_t));
         pid_t main_pid = unit_main_pid(bench, unit);
-        g_autofree char *cgroup = main_pid > 0 ? read_proc(main_pid, "cgroup") : g_strdup("");
-        const char *path = g_strstr_len(cgroup, -1, "0::");
-        g_autofree char *file = NULL, *text = NULL;
-        g_auto(GStrv) lines = NULL;
+        g_autofree char *cgroup = NULL;
+        _cleanup_close_ int fd = -1;
 
-        if (!path)
-                return pids;
-
-        file = g_strconcat(
-                        "/sys/fs/cgroup", g_strchomp((char *) path + strlen("0::")), "/cgroup.procs", NULL);
-        if (!g_file_get_contents(file, &text, NULL, NULL))
-                bench_fail(-ESRCH, file);
-        lines = g_strsplit(g_strchomp(text), "\n", -1);
-        for (char **line = lines; *line; line++) {
-                pid_t pid = (pid_t) g_ascii_strtoull(*line, NULL, 10);
-
-                g_array_append_val(pids, pid);
+        if (main_pid > 0) {
+                (void) bench_check(process_cgroup(main_pid, &cgroup), unit);
+                (void) bench_check(cgroup_open(cgroup, &fd), unit);
+                (void) bench_check(cgroup_pids(fd, pids), unit);
         }
         return pids;
 }

@@ -300,12 +300,6 @@ TEST_F(FailureBus, SupervisorDiesBeforeSystemdHasIt)
 {
         ScopeBehaviour silent;
         pid_t supervisor = 0;
-        auto state = [&] {
-                std::string stat = read_file("/proc/" + std::to_string(supervisor) + "/stat");
-                size_t name_end = stat.rfind(')');
-
-                return name_end == std::string::npos ? "gone" : stat.substr(name_end + 2, 1);
-        };
 
         silent.no_reply = true;
         systemd->set_behaviour(silent);
@@ -313,18 +307,18 @@ TEST_F(FailureBus, SupervisorDiesBeforeSystemdHasIt)
         ASSERT_TRUE(eventually([&] { return client->get_task("bad").ok(); }));
         ASSERT_TRUE(eventually([&] { return (supervisor = executor->child("nomad-superviso")) > 0; }));
         ASSERT_EQ(kill(supervisor, SIGKILL), 0);
-        ASSERT_TRUE(eventually([&] { return state() == "Z"; }));
+        ASSERT_TRUE(eventually([&] { return state_of(supervisor) == "Z"; }));
         /* the service has come to it, since a call goes through its loop */
         EXPECT_EQ(client->property(TASK_PATH("bad"), "State"), "starting");
         EXPECT_EQ(client->property(TASK_PATH("bad"), "State"), "starting");
-        EXPECT_EQ(state(), "Z") << "not waited for, so that the pid stays taken";
+        EXPECT_EQ(state_of(supervisor), "Z") << "not waited for, so that the pid stays taken";
         EXPECT_FALSE(start->done());
 
         systemd->set_behaviour({});
         systemd->answer_calls();
         ASSERT_TRUE(client->await(start));
         EXPECT_EQ(start->reply().error, ERROR("ExecFailed")) << start->reply();
-        EXPECT_TRUE(eventually([&] { return state() == "gone"; }));
+        EXPECT_TRUE(eventually([&] { return state_of(supervisor) == "gone"; }));
         expect_no_trace();
         expect_usable();
 }

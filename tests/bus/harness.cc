@@ -472,3 +472,11 @@ std::string BusTest::read_file(const std::string &path) const
 {
         return slurp(path);
 }
+
+std::string BusTest::state_of(pid_t pid)
+{
+        std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+        size_t name_end = stat.rfind(')');
+
+        return name_end == std::string::npos ? "gone" : stat.substr(name_end + 2, 1);
+}

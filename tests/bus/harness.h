@@ -91,6 +91,8 @@ class BusTest : public testing::Test
 
         Spec logged_shell(const std::string &script);
         std::string read_file(const std::string &path) const;
+        /* The kernel's letter for what a process does, or "gone". */
+        static std::string state_of(pid_t pid);
 
         std::string directory, log_directory, bus_address;
         Process bus_daemon;

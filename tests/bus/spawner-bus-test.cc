@@ -28,14 +28,6 @@ class SpawnerBus : public BusTest
                 return pid;
         }
 
-        std::string state_of(pid_t pid) const
-        {
-                std::string stat = read_file("/proc/" + std::to_string(pid) + "/stat");
-                size_t name_end = stat.rfind(')');
-
-                return name_end == std::string::npos ? "gone" : stat.substr(name_end + 2, 1);
-        }
-
         void expect_start(const std::string &id, int status)
         {
                 Reply reply = client->start_task(id, shell("exit " + std::to_string(status)));

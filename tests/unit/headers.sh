@@ -7,8 +7,8 @@ set -eu
 source_root=$1
 shift # the rest is the C++ compiler
 # shellcheck disable=SC2046 # a list of flags
-set -- "$@" -std=gnu++17 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -x c++ -I"$source_root/service/common" -I"$source_root/service/supervisor" \
-        -I"$source_root/client/include" -I"$source_root/client/lib" \
+set -- "$@" -std=gnu++17 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -x c++ \
+        -I"$source_root/service/common" -I"$source_root/service/supervisor" -I"$source_root/client/include" -I"$source_root/client/lib" \
         $(pkg-config --cflags glib-2.0 json-glib-1.0 libsystemd)
 
 checked=0
