@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the lists are read by the scripts that source this file
 #
-# What tools/machine, tools/demo and tools/test share: the package lists and a few functions.
+# What the scripts in tools/ share: package lists, places and a few functions.
 
 # On the host: to build, to check the source, to boot machines, to boot virtual machines.
 BUILD_PACKAGES=(
@@ -10,7 +10,7 @@ BUILD_PACKAGES=(
         libsystemd-dev libglib2.0-dev libjson-glib-dev libcurl4-openssl-dev libgtest-dev libxml2-utils systemd dbus
 )
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
-FUZZ_PACKAGES=(clang libclang-rt-14-dev)
+FUZZ_PACKAGES=(clang libclang-rt-dev)
 MACHINE_HOST_PACKAGES=(mmdebstrap systemd-container util-linux procps iproute2 debian-archive-keyring)
 VM_HOST_PACKAGES=(qemu-system-x86 e2fsprogs openssh-client)
 
@@ -20,6 +20,11 @@ MACHINE_PACKAGES=(
         python3 python3-dbus bash-completion tmux zsh crun curl procps iproute2 libcap2-bin strace less
         libasan8 libubsan1
 )
+# More, where packages are built, and to boot that as a machine in which they are installed and tried.
+PACKAGING_PACKAGES=(
+        build-essential debhelper pkgconf lintian
+        systemd-sysv polkitd libglib2.0-bin python3 crun curl procps iproute2 less
+)
 # More, in the container only: the engines whose containers the tests of nomad-dockerlog follow. They are started by the
 # tests, not at boot.
 CONTAINER_PACKAGES=(docker.io podman busybox-static openssl)
@@ -28,6 +33,11 @@ VM_PACKAGES=(linux-image-cloud-amd64 openssh-server)
 # More, for tools/bench: on the host to draw, and in the machine what does the same work as we.
 BENCH_HOST_PACKAGES=(gnuplot-nox)
 BENCH_PACKAGES=(conmon daemontools runit s6)
+
+# Where root file systems are kept, and what is known of running machines.
+MACHINE_CACHE=${NOMAD_MACHINE_CACHE:-${XDG_CACHE_HOME:-/var/cache}/nomad-executor}
+MACHINE_RUN=/run/nomad-machine
+NAME_PATTERN='^[a-z0-9][a-z0-9-]{0,31}$'
 
 say() {
         printf '%s\n' "$*" >&2
