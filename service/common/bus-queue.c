@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-queue.h"
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "cleanup.h"
@@ -85,33 +86,72 @@ BusCall *bus_call_free(BusCall *call)
         return NULL;
 }
 
+/* The call is in no queue any more, and may be freed by its handler. */
+static int handle_reply(BusCall *call, sd_bus_message *reply, sd_bus_error *error)
+{
+        sd_bus_message_handler_t handler = call->handler;
+        void *userdata = call->userdata;
+
+        if (!call->owned)
+                call_destroy(call);
+        return handler ? handler(reply, userdata, error) : 0;
+}
+
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         BusCall *call = userdata;
         BusQueue *queue = call->queue;
-        sd_bus_message_handler_t handler = call->handler;
-        void *handler_userdata = call->userdata;
         int r;
 
         unlink_call(&queue->sent, call);
-        if (!call->owned)
-                call_destroy(call);
-
-        /* an owned call may be freed by it */
-        r = handler ? handler(reply, handler_userdata, error) : 0;
+        r = handle_reply(call, reply, error);
         send_waiting(queue);
         return r;
 }
 
-static int send_call(BusCall *call)
+static int send_call(BusCall *call, sd_bus_message *message)
 {
-        g_autoptr(sd_bus_message) message = g_steal_pointer(&call->message);
         int r;
 
         r = sd_bus_call_async(call->queue->bus, &call->slot, message, on_reply, call, call->timeout_usec);
         if (r >= 0)
                 push_call(&call->queue->sent, call);
         return r;
+}
+
+static int make_error(sd_bus_message *call, int error, sd_bus_message **ret)
+{
+        g_autoptr(sd_bus_message) reply = NULL;
+        int r;
+
+        /* sd-bus answers, and reads, only what has a number; one that was sealed has it */
+        r = sd_bus_message_seal(call, 1, 0);
+        if (r < 0 && r != -EPERM)
+                return r;
+        r = sd_bus_message_new_method_errno(call, &reply, error, NULL);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_seal(reply, 1, 0);
+        if (r < 0)
+                return r;
+
+        *ret = g_steal_pointer(&reply);
+        return 0;
+}
+
+/* Whoever waits for an answer gets one. */
+static void answer_unsent(BusCall *call, sd_bus_message *message, int error)
+{
+        g_auto(sd_bus_error) ignored = SD_BUS_ERROR_NULL;
+        g_autoptr(sd_bus_message) reply = NULL;
+        int r;
+
+        (void) log_errno(LOG_ERR, error, "Cannot send a call");
+        r = make_error(message, error, &reply);
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "Cannot tell that a call was not sent");
+        else
+                (void) handle_reply(call, reply, &ignored);
 }
 
 static bool may_send(const BusQueue *queue)
@@ -123,11 +163,11 @@ static void send_waiting(BusQueue *queue)
 {
         while (may_send(queue) && !g_queue_is_empty(&queue->waiting)) {
                 BusCall *call = pop_call(&queue->waiting);
-                int r = send_call(call);
+                g_autoptr(sd_bus_message) message = g_steal_pointer(&call->message);
+                int r = send_call(call, message);
 
-                /* only a connection that is gone refuses, and the service ends with it */
                 if (r < 0)
-                        (void) log_errno(LOG_ERR, r, "Cannot send a call");
+                        answer_unsent(call, message, r);
         }
 }
 
@@ -139,7 +179,6 @@ int bus_queue_call(BusQueue *queue, sd_bus_message *m, sd_bus_message_handler_t 
 
         *call = (BusCall){
                 .queue = queue,
-                .message = sd_bus_message_ref(m),
                 .handler = handler,
                 .userdata = userdata,
                 .timeout_usec = timeout_usec,
@@ -147,13 +186,15 @@ int bus_queue_call(BusQueue *queue, sd_bus_message *m, sd_bus_message_handler_t 
         };
 
         if (may_send(queue) && g_queue_is_empty(&queue->waiting)) {
-                r = send_call(call);
+                r = send_call(call, m);
                 if (r < 0) {
                         call_destroy(call);
                         return r;
                 }
-        } else
+        } else {
+                call->message = sd_bus_message_ref(m);
                 push_call(&queue->waiting, call);
+        }
 
         if (ret)
                 *ret = call;

@@ -22,8 +22,9 @@ void bus_queue_init(BusQueue *queue, sd_bus *bus);
 /* Drops what has not been sent, and what has been without its reply. */
 void bus_queue_clear(BusQueue *queue);
 
-/* Sends M when its turn comes, and gives HANDLER the reply. TIMEOUT_USEC counts from then, 0 is sd-bus's default. RET, if not
- * NULL, gets the call, which then is the caller's to free, in the handler or before it; else it frees itself. */
+/* Sends M when its turn comes, and gives HANDLER the reply, or the error for which it could not be sent.
+ * TIMEOUT_USEC counts from then, 0 is sd-bus's default. RET, if not NULL, gets the call, which then is the
+ * caller's to free, in the handler or before it; else it frees itself. */
 int bus_queue_call(BusQueue *queue, sd_bus_message *m, sd_bus_message_handler_t handler, void *userdata,
                 uint64_t timeout_usec, BusCall **ret);
 

@@ -2,6 +2,7 @@
 #include "caller.h"
 
 #include "cleanup.h"
+#include "name-owner.h"
 
 /* Only names that go, and not those that are taken. */
 #define NAME_LOST_MATCH                                                             \
@@ -35,6 +36,8 @@ static int on_name_lost(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_bus_
         GPtrArray *list;
         int r;
 
+        if (!bus_driver_sent(m))
+                return 0;
         r = sd_bus_message_read(m, "s", &name);
         if (r < 0)
                 return r;

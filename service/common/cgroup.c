@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "fd-util.h"
+#include "proc-file.h"
 #include "process.h"
 #include "state-file.h"
 
@@ -158,17 +159,6 @@ int cgroup_controllers(char ***ret)
         return 0;
 }
 
-int cgroup_kill(int cgroup_fd)
-{
-        _cleanup_close_ int fd = -1;
-
-        fd = openat(cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || write(fd, "1", 1) < 0)
-                return errno == ENOENT || errno == ENODEV ? 0 : -errno;
-
-        return 0;
-}
-
 int cgroup_set_frozen(int cgroup_fd, bool frozen)
 {
         _cleanup_close_ int fd = -1;
@@ -178,6 +168,13 @@ int cgroup_set_frozen(int cgroup_fd, bool frozen)
                 return errno == ENODEV ? -ENOENT : -errno;
 
         return 0;
+}
+
+bool cgroup_is_set_frozen(int cgroup_fd)
+{
+        char text[16];
+
+        return read_text_at(cgroup_fd, "cgroup.freeze", text, sizeof text) > 0 && *text == '1';
 }
 
 int cgroup_events_read(int events_fd, const char *key, bool *ret)

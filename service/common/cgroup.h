@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cgroup-kill.h"
+
 G_BEGIN_DECLS
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
@@ -18,12 +20,12 @@ int cgroup_open(const char *path, int *ret_fd);
 /* The controllers that the root cgroup offers, NULL-terminated. */
 int cgroup_controllers(char ***ret);
 
-/* SIGKILLs every process in the cgroup and below, forks under way included; no error if it is gone. */
-int cgroup_kill(int cgroup_fd);
-
 /* Freezes every process in the cgroup and below, or lets them go on; cgroup.events tells when it is done. SIGKILL works on them
  * all the same. */
 int cgroup_set_frozen(int cgroup_fd, bool frozen);
+
+/* Whether the cgroup itself was set to be frozen, as opposed to one above it. */
+bool cgroup_is_set_frozen(int cgroup_fd);
 
 /* How often cgroup_signal() looks for processes that were born while it signalled the others. */
 #define CGROUP_SIGNAL_PASSES_MAX 16U

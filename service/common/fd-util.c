@@ -20,6 +20,33 @@ int fd_make_pipe(int *ret_read, int *ret_write)
         return 0;
 }
 
+static int make_pipe_of(uid_t uid, mode_t mode, int *ret_read, int *ret_write)
+{
+        _cleanup_close_ int read_fd = -1, write_fd = -1;
+        int r;
+
+        r = fd_make_pipe(&read_fd, &write_fd);
+        if (r < 0)
+                return r;
+        /* both ends have one inode */
+        if (fchown(write_fd, uid, (gid_t) -1) < 0 || fchmod(write_fd, mode) < 0)
+                return -errno;
+
+        *ret_read = take_fd(&read_fd);
+        *ret_write = take_fd(&write_fd);
+        return 0;
+}
+
+int fd_make_input_pipe(uid_t uid, int *ret_read, int *ret_write)
+{
+        return make_pipe_of(uid, 0644, ret_read, ret_write);
+}
+
+int fd_make_output_pipe(uid_t uid, int *ret_read, int *ret_write)
+{
+        return make_pipe_of(uid, 0622, ret_read, ret_write);
+}
+
 int fd_make_socket_pair(int *ret_one, int *ret_other)
 {
         int fds[2];

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <glib.h>
+#include <sys/types.h>
 
 G_BEGIN_DECLS
 
@@ -14,6 +15,11 @@ int fd_open_dir(int dir_fd, DIR **ret);
 
 /* A close-on-exec pipe. */
 int fd_make_pipe(int *ret_read, int *ret_write);
+
+/* Pipes for a standard stream of a program of user UID, who may open its end again as /dev/stdout. So may a
+ * user that the program becomes later: nobody finds a pipe that he does not have open already. */
+int fd_make_input_pipe(uid_t uid, int *ret_read, int *ret_write);
+int fd_make_output_pipe(uid_t uid, int *ret_read, int *ret_write);
 
 /* A close-on-exec pair of sockets that keep messages apart. */
 int fd_make_socket_pair(int *ret_one, int *ret_other);

@@ -67,25 +67,53 @@ const char *log_invalid_max_size(const void *field)
         return value == 0 || value > INT64_MAX ? "must be from 1 to 2^63-1" : NULL;
 }
 
+/* Fields that the service sets, and those by which journalctl, systemd and its tools find entries that they
+ * have written themselves, or take an entry for another unit's. A name that ends in '_' stands for all that
+ * begin so; journald drops those that begin with it. */
+static bool is_reserved(const char *name)
+{
+        static const char *const reserved[] = {
+                "AUDIT_",
+                "CODE_",
+                "COREDUMP_",
+                "DOCUMENTATION",
+                "ERRNO",
+                "INVOCATION_ID",
+                "JOB_",
+                "MESSAGE",
+                "MESSAGE_",
+                "NOMAD_STREAM",
+                "NOMAD_TASK_ID",
+                "OBJECT_",
+                "PRIORITY",
+                "SESSION_ID",
+                "SYSLOG_",
+                "TID",
+                "UNIT",
+                "UNIT_",
+                "USER_ID",
+                "USER_INVOCATION_ID",
+                "USER_UNIT",
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(reserved); i++)
+                if (g_str_has_suffix(reserved[i], "_") ? g_str_has_prefix(name, reserved[i])
+                                                       : strcmp(name, reserved[i]) == 0)
+                        return true;
+
+        return false;
+}
+
 static const char *invalid_field_name(const char *name)
 {
-        static const char *const ours[] = {
-                "MESSAGE",
-                "PRIORITY",
-                "SYSLOG_IDENTIFIER",
-                "NOMAD_TASK_ID",
-                "NOMAD_STREAM",
-                "OBJECT_SYSTEMD_UNIT",
-                NULL,
-        };
 
         if (strlen(name) > LOG_FIELD_NAME_MAX)
                 return "has a name that is too long";
         if (*name == '\0' || *name == '_' || g_ascii_isdigit(*name) ||
                         strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != strlen(name))
                 return "has a name that is not one of a journal field";
-        if (g_strv_contains(ours, name))
-                return "has a name that is set by the service";
+        if (is_reserved(name))
+                return "has a name that systemd, journald or this service gives a meaning to";
 
         return NULL;
 }

@@ -8,6 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Of a message, in bytes. */
+#define LOG_LENGTH_MAX 8192U
+
 /* The one piece of process-wide state: a log level belongs to the process, as its standard error does. */
 static int max_level = LOG_INFO;
 static unsigned n_lost; /* messages that standard error did not take */
@@ -65,9 +68,48 @@ static int put(const char *text, size_t size)
         return n < 0 ? -errno : 0;
 }
 
+/* A message is one line, whatever is quoted in it: another line could pretend to be a message of its own,
+ * with its own priority. */
+static void append_escaped(GString *text, const char *message)
+{
+        while (*message) {
+                const char *next = g_utf8_next_char(message);
+                gunichar c = g_utf8_get_char_validated(message, -1);
+
+                if (c == (gunichar) -1 || c == (gunichar) -2) {
+                        g_string_append_printf(text, "\\x%02x", (unsigned char) *message);
+                        message++;
+                        continue;
+                }
+                if (c == '\n')
+                        g_string_append(text, "\\n");
+                else if (g_unichar_iscntrl(c))
+                        g_string_append_printf(text, "\\x%02x", (unsigned) c);
+                else
+                        g_string_append_len(text, message, next - message);
+                message = next;
+        }
+}
+
+/* journald cuts longer ones into several. */
+static void limit_length(GString *text)
+{
+        size_t length = LOG_LENGTH_MAX;
+
+        if (text->len <= length)
+                return;
+
+        /* not within a character */
+        while ((text->str[length] & 0xc0) == 0x80)
+                length--;
+        (void) g_string_truncate(text, length);
+        g_string_append(text, "…");
+}
+
 void log_message(int level, const char *format, ...)
 {
-        g_autoptr(GString) text = g_string_new(NULL);
+        g_autoptr(GString) text = g_string_new(NULL), message = g_string_new(NULL);
+        g_autofree char *formatted = NULL;
         va_list ap;
 
         if (level > max_level)
@@ -78,8 +120,11 @@ void log_message(int level, const char *format, ...)
                                 text, "<%d>%u messages before this one are lost\n", LOG_WARNING, n_lost);
         g_string_append_printf(text, "<%d>", level);
         va_start(ap, format);
-        g_string_append_vprintf(text, format, ap);
+        formatted = g_strdup_vprintf(format, ap);
         va_end(ap);
+        append_escaped(message, formatted);
+        limit_length(message);
+        g_string_append_len(text, message->str, (gssize) message->len);
         g_string_append_c(text, '\n');
 
         n_lost = put(text->str, text->len) < 0 ? n_lost + 1 : 0;

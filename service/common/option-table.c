@@ -6,6 +6,7 @@
 
 #include "bus-error.h"
 #include "cleanup.h"
+#include "text.h"
 
 static void *member(const Option *option, void *target)
 {
@@ -26,7 +27,135 @@ const Option *options_find(const Option *table, size_t n, const char *key)
         return NULL;
 }
 
-static int read_value(sd_bus_message *m, const Option *option, void *target, sd_bus_error *error)
+/* No more are listed to whoever has given another one. */
+#define LISTED_MAX 12U
+
+/* No more of a value is repeated in a message. */
+#define SHOWN_MAX 60U
+
+static void append_list(GString *text, const Option *table, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                g_string_append_printf(text, "%s%s",
+                                i == 0                       ? ""
+                                                : i + 1 == n ? " and "
+                                                             : ", ",
+                                table[i].key);
+}
+
+char *options_describe_unknown(const Option *table, size_t n, const char *key)
+{
+        g_autofree char *shown = text_shorten(key, SHOWN_MAX);
+        GString *text = g_string_new(NULL);
+        const char *nearest = NULL;
+        size_t distance = SIZE_MAX;
+
+        g_string_printf(text, "Unknown key '%s'", shown);
+        for (size_t i = 0; i < n; i++)
+                if (text_is_near(key, table[i].key, &distance))
+                        nearest = table[i].key;
+        if (nearest)
+                g_string_append_printf(text, "; did you mean %s?", nearest);
+        else if (n <= LISTED_MAX) {
+                g_string_append(text, "; there are ");
+                append_list(text, table, n);
+        }
+
+        return g_string_free(text, FALSE);
+}
+
+char *option_describe_refused(const Option *option, const void *target, const char *reason)
+{
+        g_autofree char *value = NULL;
+        g_autofree char *shown = NULL;
+
+        if (option->type->refused)
+                value = option->type->refused(const_member(option, target), option->invalid);
+        if (!value || *value == '\0')
+                return g_strdup_printf("%s %s", option->key, reason);
+
+        shown = text_shorten(value, SHOWN_MAX);
+        return g_strdup_printf("%s %s: '%s'", option->key, reason, shown);
+}
+
+static int set_refused(sd_bus_error *error, const Option *option, const void *target, const char *reason)
+{
+        g_autofree char *text = option_describe_refused(option, target, reason);
+
+        return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, text);
+}
+
+static int set_unknown(sd_bus_error *error, const Option *table, size_t n, const char *key)
+{
+        g_autofree char *text = options_describe_unknown(table, n, key);
+
+        return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, text);
+}
+
+static size_t basic_bytes(char type, const void *value)
+{
+        switch (type) {
+        case SD_BUS_TYPE_STRING:
+        case SD_BUS_TYPE_OBJECT_PATH:
+        case SD_BUS_TYPE_SIGNATURE:
+                return strlen(*(const char *const *) value) + 1;
+        default:
+                return sizeof(uint64_t);
+        }
+}
+
+/* Counts all that the container at the message's position has in it, whatever is made of it later. The depth
+ * is that of a signature, of which sd-bus has refused what is too deep. */
+static int count_bytes(sd_bus_message *m, size_t *bytes) // NOLINT(misc-no-recursion)
+{
+        const char *contents;
+        char type;
+        int r;
+
+        while ((r = sd_bus_message_peek_type(m, &type, &contents)) > 0) {
+                union {
+                        const char *string;
+                        uint64_t number;
+                } value = { .number = 0 };
+
+                if (!contents) {
+                        r = sd_bus_message_read_basic(m, type, &value);
+                        if (r < 0)
+                                return r;
+                        *bytes += basic_bytes(type, &value);
+                        continue;
+                }
+
+                r = sd_bus_message_enter_container(m, type, contents);
+                if (r < 0)
+                        return r;
+                r = count_bytes(m, bytes);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+
+        return r;
+}
+
+static int check_bytes(sd_bus_message *m, size_t *bytes, sd_bus_error *error)
+{
+        int r;
+
+        r = count_bytes(m, bytes);
+        if (r < 0)
+                return r;
+        if (*bytes > OPTIONS_BYTES_MAX)
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "The spec is more than %u bytes",
+                                OPTIONS_BYTES_MAX);
+
+        return sd_bus_message_rewind(m, false);
+}
+
+static int read_value(
+                sd_bus_message *m, const Option *option, void *target, size_t *bytes, sd_bus_error *error)
 {
         const char *signature, *reason;
         char type;
@@ -42,6 +171,9 @@ static int read_value(sd_bus_message *m, const Option *option, void *target, sd_
         r = sd_bus_message_enter_container(m, SD_BUS_TYPE_VARIANT, signature);
         if (r < 0)
                 return r;
+        r = check_bytes(m, bytes, error);
+        if (r < 0)
+                return r;
         r = option->type->read(m, member(option, target));
         if (r == -ENOTUNIQ)
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s has a name that is given twice",
@@ -51,13 +183,13 @@ static int read_value(sd_bus_message *m, const Option *option, void *target, sd_
 
         reason = option->invalid ? option->invalid(const_member(option, target)) : NULL;
         if (reason)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s %s", option->key, reason);
+                return set_refused(error, option, target, reason);
 
         return sd_bus_message_exit_container(m);
 }
 
 static int read_entry(sd_bus_message *m, const Option *table, size_t n, void *target, uint64_t *set,
-                sd_bus_error *error)
+                size_t *bytes, sd_bus_error *error)
 {
         const Option *option;
         const char *key;
@@ -70,14 +202,14 @@ static int read_entry(sd_bus_message *m, const Option *table, size_t n, void *ta
 
         option = options_find(table, n, key);
         if (!option)
-                return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "Unknown key '%s'", key);
+                return set_unknown(error, table, n, key);
 
         bit = UINT64_C(1) << (option - table);
         if (*set & bit)
                 return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s is given twice", key);
         *set |= bit;
 
-        return read_value(m, option, target, error);
+        return read_value(m, option, target, bytes, error);
 }
 
 static int check_required(const Option *table, size_t n, uint64_t set, sd_bus_error *error)
@@ -94,6 +226,7 @@ int options_read(sd_bus_message *m, const Option *table, size_t n, void *target,
                 sd_bus_error *error)
 {
         uint64_t set = 0;
+        size_t bytes = 0;
         int r;
 
         g_assert(n <= OPTIONS_MAX);
@@ -103,7 +236,7 @@ int options_read(sd_bus_message *m, const Option *table, size_t n, void *target,
                 return r;
 
         while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sv")) > 0) {
-                r = read_entry(m, table, n, target, &set, error);
+                r = read_entry(m, table, n, target, &set, &bytes, error);
                 if (r < 0)
                         return r;
                 r = sd_bus_message_exit_container(m);

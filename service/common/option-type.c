@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "cleanup.h"
 
@@ -52,6 +53,11 @@ static int string_from_json(JsonNode *node, void *field)
 static void string_clear(void *field)
 {
         g_clear_pointer((char **) field, g_free);
+}
+
+static char *string_refused(const void *field, G_GNUC_UNUSED OptionCheck check)
+{
+        return g_strdup(*(char *const *) field);
 }
 
 static int strv_read(sd_bus_message *m, void *field)
@@ -118,6 +124,19 @@ static void strv_clear(void *field)
         g_clear_pointer((char ***) field, g_strfreev);
 }
 
+/* The first one that is refused alone; the list may also be so as a whole. */
+static char *strv_refused(const void *field, OptionCheck check)
+{
+        for (char **entry = *(char **const *) field; entry && *entry; entry++) {
+                char *one[] = { *entry, NULL }, **list = one;
+
+                if (check(&list))
+                        return g_strdup(*entry);
+        }
+
+        return NULL;
+}
+
 static int bool_read(sd_bus_message *m, void *field)
 {
         int value, r;
@@ -150,7 +169,7 @@ static int bool_from_json(JsonNode *node, void *field)
 }
 
 /* A JSON integer is signed and 64 bits wide; a uint64_t above its range (UINT64_MAX, "infinity") wraps and wraps back. */
-#define DEFINE_INTEGER_TYPE(name, c_type, sig)                                                   \
+#define DEFINE_INTEGER_TYPE(name, c_type, sig, format)                                           \
         static int name##_read(sd_bus_message *m, void *field)                                   \
         {                                                                                        \
                 return sd_bus_message_read_basic(m, (sig)[0], field);                            \
@@ -172,18 +191,23 @@ static int bool_from_json(JsonNode *node, void *field)
                 *(c_type *) field = (c_type) json_node_get_int(node);                            \
                 return 0;                                                                        \
         }                                                                                        \
+        static char *name##_refused(const void *field, G_GNUC_UNUSED OptionCheck check)          \
+        {                                                                                        \
+                return g_strdup_printf("%" format, *(const c_type *) field);                     \
+        }                                                                                        \
         const OptionType option_type_##name = {                                                  \
                 .signature = (sig),                                                              \
                 .read = name##_read,                                                             \
                 .append = name##_append,                                                         \
                 .to_json = name##_to_json,                                                       \
                 .from_json = name##_from_json,                                                   \
+                .refused = name##_refused,                                                       \
         }
 
-DEFINE_INTEGER_TYPE(int32, int32_t, "i");
-DEFINE_INTEGER_TYPE(uint16, uint16_t, "q");
-DEFINE_INTEGER_TYPE(uint32, uint32_t, "u");
-DEFINE_INTEGER_TYPE(uint64, uint64_t, "t");
+DEFINE_INTEGER_TYPE(int32, int32_t, "i", PRIi32);
+DEFINE_INTEGER_TYPE(uint16, uint16_t, "q", PRIu16);
+DEFINE_INTEGER_TYPE(uint32, uint32_t, "u", PRIu32);
+DEFINE_INTEGER_TYPE(uint64, uint64_t, "t", PRIu64);
 
 static int fd_read(sd_bus_message *m, void *field)
 {
@@ -309,6 +333,24 @@ static int dict_from_json(JsonNode *node, void *field)
         return 0;
 }
 
+/* The first name, of a pair that is refused alone. */
+static char *dict_refused(const void *field, OptionCheck check)
+{
+        g_autoptr(GHashTable) one = g_hash_table_new(g_str_hash, g_str_equal);
+        GHashTableIter iter;
+        void *key, *value;
+
+        g_hash_table_iter_init(&iter, *(GHashTable *const *) field);
+        while (g_hash_table_iter_next(&iter, &key, &value)) {
+                g_hash_table_remove_all(one);
+                g_hash_table_insert(one, key, value);
+                if (check(&one))
+                        return g_strdup(key);
+        }
+
+        return NULL;
+}
+
 static void dict_clear(void *field)
 {
         g_clear_pointer((GHashTable **) field, g_hash_table_unref);
@@ -321,6 +363,7 @@ const OptionType option_type_string = {
         .to_json = string_to_json,
         .from_json = string_from_json,
         .clear = string_clear,
+        .refused = string_refused,
 };
 
 const OptionType option_type_strv = {
@@ -330,6 +373,7 @@ const OptionType option_type_strv = {
         .to_json = strv_to_json,
         .from_json = strv_from_json,
         .clear = strv_clear,
+        .refused = strv_refused,
 };
 
 const OptionType option_type_bool = {
@@ -356,4 +400,5 @@ const OptionType option_type_dict = {
         .to_json = dict_to_json,
         .from_json = dict_from_json,
         .clear = dict_clear,
+        .refused = dict_refused,
 };

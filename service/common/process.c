@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static int read_proc(pid_t pid, const char *name, char **ret)
         return r == -ENOENT ? -ESRCH : r;
 }
 
-int process_start_time(pid_t pid, uint64_t *ret)
+static int read_stat_number(pid_t pid, int number, uint64_t *ret)
 {
         g_autofree char *stat = NULL;
         const char *field;
@@ -34,12 +35,17 @@ int process_start_time(pid_t pid, uint64_t *ret)
         if (r < 0)
                 return r;
 
-        field = proc_stat_field(stat, PROC_STAT_START_TIME);
+        field = proc_stat_field(stat, number);
         if (!field)
                 return -EBADMSG;
 
         *ret = g_ascii_strtoull(field, NULL, 10);
         return 0;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret)
+{
+        return read_stat_number(pid, PROC_STAT_START_TIME, ret);
 }
 
 int pidfd_get_pid(int pidfd, pid_t *ret)
@@ -70,6 +76,13 @@ int pidfd_kill(int pidfd, int signal)
         return pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 
+bool pidfd_has_ended(int pidfd)
+{
+        struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+
+        return poll(&fd, 1, 0) > 0 && (fd.revents & POLLIN);
+}
+
 int process_cgroup(pid_t pid, char **ret)
 {
         g_autofree char *text = NULL;
@@ -98,6 +111,24 @@ static int check_not_reaped(int pidfd)
         return r == -EPERM ? 0 : r;
 }
 
+int pidfd_wait_status(int pidfd, pid_t pid, int *ret)
+{
+        uint64_t status;
+        int r;
+
+        if (!pidfd_has_ended(pidfd))
+                return -EAGAIN;
+        r = read_stat_number(pid, PROC_STAT_EXIT_CODE, &status);
+        if (r < 0)
+                return r;
+        r = check_not_reaped(pidfd);
+        if (r < 0)
+                return r;
+
+        *ret = (int) status;
+        return 0;
+}
+
 static int check_start_time(pid_t pid, uint64_t expected)
 {
         uint64_t start_time;
@@ -122,8 +153,21 @@ static int check_cgroup(pid_t pid, const char *path)
         return cgroup_contains(path, cgroup) ? 0 : -ESRCH;
 }
 
-/* START_TIME and CGROUP may be NULL. */
-static int open_checked(pid_t pid, const uint64_t *start_time, const char *cgroup, int *ret_pidfd)
+static int check_parent(pid_t pid, pid_t expected)
+{
+        uint64_t parent;
+        int r;
+
+        r = read_stat_number(pid, PROC_STAT_PARENT, &parent);
+        if (r < 0)
+                return r;
+
+        return parent == (uint64_t) expected ? 0 : -ESRCH;
+}
+
+/* START_TIME and CGROUP may be NULL, PARENT 0. */
+static int open_checked(
+                pid_t pid, const uint64_t *start_time, const char *cgroup, pid_t parent, int *ret_pidfd)
 {
         _cleanup_close_ int pidfd = -1;
         int r = 0;
@@ -138,6 +182,8 @@ static int open_checked(pid_t pid, const uint64_t *start_time, const char *cgrou
                 r = check_start_time(pid, *start_time);
         if (r >= 0 && cgroup)
                 r = check_cgroup(pid, cgroup);
+        if (r >= 0 && parent > 0)
+                r = check_parent(pid, parent);
         if (r >= 0)
                 r = check_not_reaped(pidfd);
         if (r < 0)
@@ -149,12 +195,17 @@ static int open_checked(pid_t pid, const uint64_t *start_time, const char *cgrou
 
 int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd)
 {
-        return open_checked(process->pid, &process->start_time, cgroup, ret_pidfd);
+        return open_checked(process->pid, &process->start_time, cgroup, 0, ret_pidfd);
+}
+
+int process_open_child(const ProcessId *process, pid_t parent, int *ret_pidfd)
+{
+        return open_checked(process->pid, &process->start_time, NULL, parent, ret_pidfd);
 }
 
 int process_open_in_cgroup(pid_t pid, const char *path, int *ret_pidfd)
 {
-        return open_checked(pid, NULL, path, ret_pidfd);
+        return open_checked(pid, NULL, path, 0, ret_pidfd);
 }
 
 int boot_id(char ret[33])
@@ -172,6 +223,7 @@ int boot_id(char ret[33])
 
 static int realtime_signal_from_string(const char *name)
 {
+        bool from_max = g_str_has_prefix(name, "RTMAX-");
         long offset;
         char *end;
 
@@ -179,13 +231,13 @@ static int realtime_signal_from_string(const char *name)
                 return SIGRTMIN;
         if (strcmp(name, "RTMAX") == 0)
                 return SIGRTMAX;
-        if (!g_str_has_prefix(name, "RTMIN+") || !g_ascii_isdigit(name[6]))
+        if ((!from_max && !g_str_has_prefix(name, "RTMIN+")) || !g_ascii_isdigit(name[6]))
                 return -EINVAL;
 
         offset = strtol(name + 6, &end, 10);
         if (*end != '\0' || offset > SIGRTMAX - SIGRTMIN)
                 return -EINVAL;
-        return SIGRTMIN + (int) offset;
+        return from_max ? SIGRTMAX - (int) offset : SIGRTMIN + (int) offset;
 }
 
 int signal_from_string(const char *name)

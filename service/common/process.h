@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,10 +21,21 @@ int process_start_time(pid_t pid, uint64_t *ret);
  * descriptor is of the process meant, or the result is -ESRCH. */
 int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd);
 
+/* The same for a process that must be a child of PARENT, whose pid the caller knows to be its own. It may be
+ * in any cgroup. */
+int process_open_child(const ProcessId *process, pid_t parent, int *ret_pidfd);
+
 /* The pid behind a pidfd, -ESRCH once it has been reaped, -EBADF if it is no pidfd. */
 int pidfd_get_pid(int pidfd, pid_t *ret);
 
 int pidfd_kill(int pidfd, int signal);
+
+/* Whether the process has ended, with all of its threads. */
+bool pidfd_has_ended(int pidfd);
+
+/* How a process ended that nobody has reaped yet, as waitpid(2) would tell it. -EAGAIN: it has not ended;
+ * -ESRCH: it has been reaped. */
+int pidfd_wait_status(int pidfd, pid_t pid, int *ret);
 
 /* The path of the process's cgroup below the root of the unified hierarchy ("/nomad.slice/…"). */
 int process_cgroup(pid_t pid, char **ret);

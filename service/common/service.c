@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "bus-error.h"
 #include "cleanup.h"
@@ -82,6 +83,11 @@ static int setup_event(Service *service)
                         return r;
         }
 
+        /* The loop gets its timer here: one that is set for want of descriptors needs none. */
+        r = sd_event_add_time(service->event, NULL, CLOCK_MONOTONIC, UINT64_MAX, 0, NULL, NULL);
+        if (r < 0)
+                return r;
+
         return sd_event_set_watchdog(service->event, true);
 }
 
@@ -129,6 +135,17 @@ int service_init(Service *service, int argc, char **argv)
         return 0;
 }
 
+int service_own_name(Service *service)
+{
+        int r;
+
+        r = sd_bus_request_name(service->bus, service->bus_name, 0);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot take the bus name %s", service->bus_name);
+
+        return 0;
+}
+
 int service_run(Service *service)
 {
         int r;
@@ -136,10 +153,6 @@ int service_run(Service *service)
         /* stopped while it was being prepared */
         if (sd_event_get_state(service->event) == SD_EVENT_FINISHED)
                 return 0;
-
-        r = sd_bus_request_name(service->bus, service->bus_name, 0);
-        if (r < 0)
-                return log_errno(LOG_ERR, r, "Cannot take the bus name %s", service->bus_name);
 
         (void) sd_notify(false, "READY=1");
         r = sd_event_loop(service->event);

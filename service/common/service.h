@@ -24,8 +24,12 @@ typedef struct Service {
  * has been told to the user. Calls sd_notify(3) nowhere yet. */
 int service_init(Service *service, int argc, char **argv);
 
-/* Takes the bus name, tells systemd that the service is ready, and runs until a signal. Objects must be in place,
- * since calls that activated the service arrive at once. */
+/* Takes the bus name, before anything is read, changed or acted on: the bus lets nobody else send to a
+ * connection that has the name, and a second instance of the service ends here. The failure has been logged. */
+int service_own_name(Service *service);
+
+/* Tells systemd that the service is ready, and runs until a signal. Objects must be in place, since calls
+ * that activated the service arrive at once. */
 int service_run(Service *service);
 
 void service_clear(Service *service);

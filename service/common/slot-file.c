@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "cleanup.h"
+#include "state-file.h"
 
 struct SlotFile {
         char *slots;
@@ -15,6 +17,22 @@ struct SlotFile {
         uint32_t next; /* where to look for a free one */
 };
 
+/* Only a regular file can be the slots. What else has the name is set aside. */
+static int open_or_make(int dir_fd, const char *name)
+{
+        struct stat st;
+        int r;
+
+        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && !S_ISREG(st.st_mode)) {
+                r = state_set_aside(dir_fd, name, "is no regular file");
+                if (r < 0)
+                        return r;
+        }
+
+        r = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+        return r < 0 ? -errno : r;
+}
+
 int slot_file_open(int dir_fd, const char *name, size_t slot_size, uint32_t n_slots, SlotFile **ret)
 {
         g_autoptr(SlotFile) file = NULL;
@@ -22,9 +40,9 @@ int slot_file_open(int dir_fd, const char *name, size_t slot_size, uint32_t n_sl
         void *slots;
         int r;
 
-        fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        fd = open_or_make(dir_fd, name);
         if (fd < 0)
-                return -errno;
+                return fd;
         /* Not sparse: where /run is full that is to be an error here, and not a SIGBUS later. */
         r = posix_fallocate(fd, 0, (off_t) (slot_size * n_slots));
         if (r > 0)

@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "log.h"
+
+#define SET_ASIDE_SUFFIX ".set-aside"
 
 static int write_all(int fd, const char *data, size_t size)
 {
@@ -33,6 +36,9 @@ int state_file_write(int dir_fd, const char *name, JsonObject *object)
         _cleanup_close_ int fd = -1;
         int r;
 
+        /* what cannot be read again is not written */
+        if (strlen(text) > STATE_FILE_SIZE_MAX)
+                return -EFBIG;
         fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
                 return -errno;
@@ -45,6 +51,23 @@ int state_file_write(int dir_fd, const char *name, JsonObject *object)
         return r;
 }
 
+/* Nothing else is opened in a way that waits, or read without end. */
+static int open_regular_at(int dir_fd, const char *name)
+{
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : -ENXIO;
+
+        return take_fd(&fd);
+}
+
 int read_file_at(int dir_fd, const char *name, size_t max, char **ret, size_t *ret_size)
 {
         g_autoptr(GByteArray) bytes = g_byte_array_new();
@@ -52,9 +75,9 @@ int read_file_at(int dir_fd, const char *name, size_t max, char **ret, size_t *r
         guint8 chunk[4096];
         ssize_t n;
 
-        fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        fd = open_regular_at(dir_fd, name);
         if (fd < 0)
-                return -errno;
+                return fd;
 
         while ((n = read(fd, chunk, sizeof chunk)) != 0) {
                 if (n < 0 && errno == EINTR)
@@ -104,17 +127,31 @@ static bool is_one_object(const char *text)
         return ended;
 }
 
+/* A file that is not what we have written, as opposed to one that cannot be read this time. */
+static int damage(int error)
+{
+        switch (error) {
+        case -EFBIG:
+        case -EISDIR:
+        case -ELOOP:
+        case -ENXIO:
+                return -EBADMSG;
+        default:
+                return error;
+        }
+}
+
 int state_file_read(int dir_fd, const char *name, JsonObject **ret)
 {
         g_autoptr(JsonParser) parser = json_parser_new_immutable();
         g_autofree char *text = NULL;
         JsonNode *root;
-        size_t size;
+        size_t size = 0;
         int r;
 
         r = read_file_at(dir_fd, name, STATE_FILE_SIZE_MAX, &text, &size);
         if (r < 0)
-                return r;
+                return damage(r);
         if (strlen(text) != size || !is_one_object(text) ||
                         !json_parser_load_from_data(parser, text, (gssize) size, NULL))
                 return -EBADMSG;
@@ -125,6 +162,84 @@ int state_file_read(int dir_fd, const char *name, JsonObject **ret)
 
         *ret = json_node_dup_object(root);
         return 0;
+}
+
+int state_check_version(JsonObject *object, int64_t known)
+{
+        JsonNode *node = json_object_get_member(object, "Version");
+        int64_t version;
+
+        /* the first version may lack it */
+        if (!node)
+                return 0;
+        if (json_node_get_value_type(node) != G_TYPE_INT64)
+                return -EBADMSG;
+        version = json_node_get_int(node);
+        if (version < 1)
+                return -EBADMSG;
+
+        return version > known ? -EPROTONOSUPPORT : 0;
+}
+
+bool state_is_set_aside(const char *name)
+{
+        return strstr(name, SET_ASIDE_SUFFIX) != NULL;
+}
+
+static int move_aside(int dir_fd, const char *name, const char *aside)
+{
+        int r;
+
+        if (renameat(dir_fd, name, dir_fd, aside) >= 0)
+                return 0;
+        /* something that was set aside before */
+        r = remove_tree_at(dir_fd, aside);
+        if (r < 0)
+                return r;
+
+        return renameat(dir_fd, name, dir_fd, aside) < 0 ? -errno : 0;
+}
+
+int state_set_aside(int dir_fd, const char *name, const char *reason)
+{
+        g_autofree char *aside = g_strconcat(name, SET_ASIDE_SUFFIX, NULL);
+        int r;
+
+        r = move_aside(dir_fd, name, aside);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "State '%s' %s, and cannot be renamed to '%s'", name, reason,
+                                aside);
+
+        log_warning("State '%s' %s; it is set aside as '%s'", name, reason, aside);
+        return 0;
+}
+
+bool state_was_set_aside(int dir_fd, const char *name)
+{
+        g_autofree char *aside = g_strconcat(name, SET_ASIDE_SUFFIX, NULL);
+
+        return faccessat(dir_fd, aside, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
+}
+
+bool state_reading_failed(int dir_fd, const char *name, int error)
+{
+        switch (error) {
+        case -EMFILE:
+        case -ENFILE:
+        case -ENOMEM:
+                (void) log_errno(LOG_ERR, error, "Cannot read the state '%s'", name);
+                return false;
+        case -EPROTONOSUPPORT:
+                (void) state_set_aside(dir_fd, name, "was written by a newer version of this service");
+                return true;
+        case -EBADMSG:
+        case -EINVAL:
+                (void) state_set_aside(dir_fd, name, "is damaged");
+                return true;
+        default:
+                (void) log_errno(LOG_WARNING, error, "Cannot read the state '%s', ignoring it", name);
+                return true;
+        }
 }
 
 GHashTable *record_parse(const char *text)
@@ -143,14 +258,33 @@ GHashTable *record_parse(const char *text)
         return record;
 }
 
+int record_get_uint64(GHashTable *record, const char *key, uint64_t max, uint64_t *ret)
+{
+        const char *text = g_hash_table_lookup(record, key);
+        guint64 value;
+
+        if (!text)
+                return 0;
+        /* neither signs, spaces, nor anything behind the digits */
+        if (!g_ascii_string_to_unsigned(text, 10, 0, max, &value, NULL) || !g_ascii_isdigit(*text))
+                return -EBADMSG;
+
+        *ret = value;
+        return 1;
+}
+
 int record_file_read(int dir_fd, const char *name, GHashTable **ret)
 {
         g_autofree char *text = NULL;
+        size_t size = 0;
         int r;
 
-        r = read_file_at(dir_fd, name, STATE_FILE_SIZE_MAX, &text, NULL);
+        r = read_file_at(dir_fd, name, STATE_FILE_SIZE_MAX, &text, &size);
         if (r < 0)
-                return r;
+                return damage(r);
+        /* a record that was cut may end in the middle of a number */
+        if (size == 0 || strlen(text) != size || text[size - 1] != '\n')
+                return -EBADMSG;
 
         *ret = record_parse(text);
         return 0;

@@ -67,6 +67,39 @@ TEST_F(Log, ErrnoReturnsTheErrorAlsoWhenSilent)
         EXPECT_EQ(r, -EPERM);
 }
 
+/* Ids and other texts of clients are quoted, and each message stays one. */
+TEST_F(Log, OneLineEach)
+{
+        const std::pair<const char *, const char *> texts[] = {
+                { "plain", "plain" },
+                { "ünï → 漢", "ünï → 漢" },
+                { "a\n<0>b", "a\\n<0>b" },
+                { "a\r\tb\x1b[0m\x7f", "a\\x0d\\x09b\\x1b[0m\\x7f" },
+                { "a\xc2\x85"
+                  "b",
+                                "a\\x85"
+                                "b" },
+                { "a\xff\xc3", "a\\xff\\xc3" },
+        };
+
+        for (const auto &text : texts)
+                EXPECT_EQ(captured([&] { log_info("Task '%s'", text.first); }),
+                                std::string("<6>Task '") + text.second + "'\n");
+        EXPECT_EQ(captured([] { (void) log_errno(LOG_ERR, -ENOENT, "%s", "a\n<0>b"); }),
+                        std::string("<3>a\\n<0>b: ") + g_strerror(ENOENT) + "\n");
+
+        std::string message = captured([] { log_info("%s", std::string(1 << 20, 'x').c_str()); });
+        EXPECT_LT(message.size(), 10000U);
+        EXPECT_EQ(message.substr(message.size() - 4), "…\n");
+        std::string wide;
+        for (int i = 0; i < 10000; i++)
+                wide += "→";
+        for (const char *start : { "", "x", "xy" }) {
+                message = captured([&] { log_info("%s", (std::string(start) + wide).c_str()); });
+                EXPECT_TRUE(g_utf8_validate(message.c_str(), -1, nullptr));
+        }
+}
+
 /* As when journald, at the other end, stands still. */
 class LogStuck : public Log
 {

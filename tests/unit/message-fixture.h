@@ -26,7 +26,12 @@ class MessageTest : public testing::Test
         void TearDown() override
         {
                 sd_bus_close_unref(bus); /* closes fds[0] */
-                (void) close(fds[1]);
+                close_other_end();
+        }
+
+        void close_other_end()
+        {
+                fds[1] = safe_close(fds[1]);
         }
 
         /* A message with the body that FILL writes, ready to be read from its start. */

@@ -380,6 +380,36 @@ TEST_F(OptionTable, LeavesTheMessageAfterTheArray)
         EXPECT_EQ(flags, 77U);
 }
 
+/* Everything counts, whatever is made of it: strings with the byte at their end, and 8 bytes for each
+ * number. */
+TEST_F(OptionTable, MoreThanTheLimit)
+{
+        const std::string most(OPTIONS_BYTES_MAX - 1, 'x'), part = most.substr(4),
+                                                            half = most.substr(OPTIONS_BYTES_MAX / 2);
+        const auto limit = [&](const char *types, auto... values) {
+                return read([&](sd_bus_message *message) {
+                        ASSERT_GE(sd_bus_message_append(message, types, values...), 0);
+                });
+        };
+
+        EXPECT_GE(limit("{sv}", "Text", "s", most.c_str()), 0) << error.message;
+        EXPECT_EQ(strlen(target.text), most.size()) << "the value is still to be read after the count";
+        EXPECT_GE(limit("{sv}", "List", "as", 2, "abc", part.c_str()), 0) << error.message;
+        EXPECT_GE(limit("{sv}", "Dict", "a{ss}", 1, "abc", part.c_str()), 0) << error.message;
+
+        const std::string more = most + "x", more_part = part + "x";
+        for (int i = 0; i < 5; i++) {
+                int r = i == 0           ? limit("{sv}", "Text", "s", more.c_str())
+                                : i == 1 ? limit("{sv}", "List", "as", 2, "abc", more_part.c_str())
+                                : i == 2 ? limit("{sv}", "Dict", "a{ss}", 1, "abc", more_part.c_str())
+                                : i == 3 ? limit("{sv}{sv}", "U16", "q", 1, "Text", "s", most.c_str())
+                                         : limit("{sv}{sv}", "List", "as", 1, half.c_str(), "Text", "s",
+                                                           (half + "x").c_str());
+                SCOPED_TRACE(i);
+                expect_error(r, -EDQUOT, BUS_ERROR_LIMIT_EXCEEDED, "more than 1048576 bytes");
+        }
+}
+
 TEST_F(OptionTable, Find)
 {
         EXPECT_EQ(options_find(table, N_OPTIONS, "Text"), table);
@@ -395,6 +425,38 @@ TEST(OptionChecks, AbsolutePath)
         EXPECT_EQ(option_invalid_unless_absolute(&path), nullptr);
         for (const char *bad : { "x", "", "./x", (const char *) nullptr })
                 EXPECT_STREQ(option_invalid_unless_absolute(&bad), "must be an absolute path");
+}
+
+TEST_F(OptionTable, MessagesNameTheValue)
+{
+        auto refused = [&](const char *key, const char *type, auto... values) {
+                EXPECT_EQ(read([&](sd_bus_message *message) {
+                        EXPECT_GE(sd_bus_message_append(message, "{sv}", key, type, values...), 0);
+                }),
+                                -EINVAL);
+                return std::string(error.message);
+        };
+
+        EXPECT_EQ(refused("U32", "u", 0), "U32 must be greater than 0: '0'");
+        EXPECT_EQ(refused("Text", "s", ""), "Text must not be empty");
+        EXPECT_EQ(refused("Txet", "s", "x"), "Unknown key 'Txet'; did you mean Text?");
+        EXPECT_EQ(refused("LIST", "s", "x"), "Unknown key 'LIST'; did you mean List?");
+        EXPECT_EQ(refused("Nothing", "s", "x"),
+                        "Unknown key 'Nothing'; there are Text, List, Flag, I32, U16, U32, U64, Fd and Dict");
+        EXPECT_EQ(refused(std::string(5000, 'k').c_str(), "s", "x").find(std::string(61, 'k')),
+                        std::string::npos);
+}
+
+TEST(OptionDescribe, NamesTheEntryOfAList)
+{
+        const char *list[] = { "A=b", "FOO\nbar", nullptr };
+        Everything target = {};
+        const Option option = OPTION("Environment", strv, list, option_invalid_environment, 0);
+        g_autofree char *text = nullptr;
+
+        target.list = (char **) list;
+        text = option_describe_refused(&option, &target, option_invalid_environment(&target.list));
+        EXPECT_STREQ(text, "Environment has an entry that is not NAME=VALUE: 'FOO?bar'");
 }
 
 } // namespace

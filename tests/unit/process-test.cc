@@ -202,6 +202,12 @@ TEST(SignalFromString, RealtimeSignals)
         EXPECT_EQ(signal_from_string("SIGRTMIN+0"), SIGRTMIN);
         EXPECT_EQ(signal_from_string("RTMIN+3"), SIGRTMIN + 3);
         EXPECT_EQ(signal_from_string("SIGRTMAX"), SIGRTMAX);
+        EXPECT_EQ(signal_from_string("RTMAX-1"), SIGRTMAX - 1);
+        EXPECT_EQ(signal_from_string("SIGRTMAX-0"), SIGRTMAX);
+        EXPECT_EQ(signal_from_string(("RTMAX-" + std::to_string(SIGRTMAX - SIGRTMIN)).c_str()), SIGRTMIN);
+        EXPECT_LT(signal_from_string(("RTMAX-" + std::to_string(SIGRTMAX - SIGRTMIN + 1)).c_str()), 0);
+        for (const char *wrong : { "RTMAX-", "RTMAX--1", "RTMAX+1", "RTMIN-1", "RTMAX-x" })
+                EXPECT_LT(signal_from_string(wrong), 0) << wrong;
 
         std::string last = "RTMIN+" + std::to_string(SIGRTMAX - SIGRTMIN);
         std::string beyond = "RTMIN+" + std::to_string(SIGRTMAX - SIGRTMIN + 1);

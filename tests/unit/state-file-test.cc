@@ -165,7 +165,64 @@ TEST_F(StateFile, ReadErrors)
         }
         write_text("target", "{}");
         ASSERT_EQ(symlinkat("target", fd, "link"), 0);
-        EXPECT_EQ(state_file_read(fd, "link", &object), -ELOOP);
+        ASSERT_EQ(mkfifoat(fd, "fifo", 0600), 0);
+        ASSERT_EQ(mkdirat(fd, "directory", 0700), 0);
+        write_text("large", "{}");
+        ASSERT_EQ(truncate((dir + "/large").c_str(), STATE_FILE_SIZE_MAX + 1), 0);
+        for (const char *bad : { "link", "fifo", "directory", "large" })
+                EXPECT_EQ(state_file_read(fd, bad, &object), -EBADMSG) << bad;
+        EXPECT_EQ(object, nullptr);
+}
+
+TEST_F(StateFile, WhatIsTooLargeToBeReadIsNotWritten)
+{
+        ASSERT_EQ(write_value("task", "one"), 0);
+        EXPECT_EQ(write_value("task", std::string(STATE_FILE_SIZE_MAX, 'x')), -EFBIG);
+        EXPECT_EQ(read_value("task"), "one");
+}
+
+TEST_F(StateFile, Version)
+{
+        const std::pair<const char *, int> versions[] = {
+                { "{}", 0 },
+                { "{\"Version\":1}", 0 },
+                { "{\"Version\":2}", 0 },
+                { "{\"Version\":3}", -EPROTONOSUPPORT },
+                { "{\"Version\":0}", -EBADMSG },
+                { "{\"Version\":-1}", -EBADMSG },
+                { "{\"Version\":\"1\"}", -EBADMSG },
+                { "{\"Version\":1.5}", -EBADMSG },
+                { "{\"Version\":null}", -EBADMSG },
+                { "{\"Version\":[1]}", -EBADMSG },
+        };
+
+        for (const auto &[text, result] : versions) {
+                g_autoptr(JsonObject) object = nullptr;
+
+                write_text("state", text);
+                ASSERT_EQ(state_file_read(fd, "state", &object), 0) << text;
+                EXPECT_EQ(state_check_version(object, 2), result) << text;
+        }
+}
+
+TEST_F(StateFile, SetAside)
+{
+        for (const char *text : { "one", "two" }) {
+                write_text("state", text);
+                EXPECT_FALSE(state_is_set_aside("state"));
+                EXPECT_EQ(state_set_aside(fd, "state", "is damaged"), 0);
+                EXPECT_FALSE(exists("state"));
+                EXPECT_TRUE(exists("state.set-aside"));
+                EXPECT_TRUE(state_is_set_aside("state.set-aside"));
+                EXPECT_TRUE(state_was_set_aside(fd, "state"));
+        }
+        ASSERT_EQ(mkdirat(fd, "state", 0700), 0);
+        write_text("state/file", "x");
+        EXPECT_EQ(state_set_aside(fd, "state", "is damaged"), 0) << "a directory in place of a file";
+        write_text("state", "x");
+        EXPECT_EQ(state_set_aside(fd, "state", "is damaged"), 0) << "and the other way round";
+        EXPECT_FALSE(state_was_set_aside(fd, "none"));
+        EXPECT_EQ(state_set_aside(fd, "none", "is damaged"), -ENOENT);
 }
 
 TEST_F(StateFile, OneObjectAndNothingElse)
@@ -210,7 +267,7 @@ TEST_F(StateFile, RecordLines)
 {
         g_autoptr(GHashTable) record = nullptr;
 
-        write_text("exit", "VERSION=1\nCODE=3\nnothing\nTEXT=a=b c\nEMPTY=\nTWICE=1\nTWICE=2\nLAST=end");
+        write_text("exit", "VERSION=1\nCODE=3\nnothing\nTEXT=a=b c\nEMPTY=\nTWICE=1\nTWICE=2\nLAST=end\n");
         ASSERT_EQ(record_file_read(fd, "exit", &record), 0);
         EXPECT_EQ(g_hash_table_size(record), 6U);
         EXPECT_STREQ((char *) g_hash_table_lookup(record, "CODE"), "3");
@@ -223,6 +280,30 @@ TEST_F(StateFile, RecordLines)
         GHashTable *none = nullptr;
         EXPECT_EQ(record_file_read(fd, "start", &none), -ENOENT);
         EXPECT_EQ(none, nullptr);
+        for (const char *bad : { "", "CODE=3", "CODE=1\nCODE=3" }) {
+                write_text("start", bad);
+                EXPECT_EQ(record_file_read(fd, "start", &none), -EBADMSG) << bad;
+        }
+}
+
+TEST_F(StateFile, NumbersOfARecord)
+{
+        g_autoptr(GHashTable) record =
+                        record_parse("A=0\nB=18446744073709551615\nC=18446744073709551616\nD=\n"
+                                     "E=-1\nF=+1\nG= 1\nH=1 \nI=0x1\nJ=1.0\nK=one\nL=256\nM=255");
+        uint64_t value = 77;
+
+        EXPECT_EQ(record_get_uint64(record, "none", UINT64_MAX, &value), 0);
+        for (const char *bad : { "C", "D", "E", "F", "G", "H", "I", "J", "K" })
+                EXPECT_EQ(record_get_uint64(record, bad, UINT64_MAX, &value), -EBADMSG) << bad;
+        EXPECT_EQ(record_get_uint64(record, "L", 255, &value), -EBADMSG);
+        EXPECT_EQ(value, 77U);
+        EXPECT_EQ(record_get_uint64(record, "M", 255, &value), 1);
+        EXPECT_EQ(value, 255U);
+        EXPECT_EQ(record_get_uint64(record, "A", UINT64_MAX, &value), 1);
+        EXPECT_EQ(value, 0U);
+        EXPECT_EQ(record_get_uint64(record, "B", UINT64_MAX, &value), 1);
+        EXPECT_EQ(value, UINT64_MAX);
 }
 
 TEST_F(StateFile, OpenOrMakeDir)
