@@ -25,8 +25,8 @@ Journal *journal_new(const char *socket_path);
 Journal *journal_free(Journal *journal);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Journal, journal_free)
 
-/* Sends up to JOURNAL_BATCH_MAX entries and returns how many were taken, at least one. -EAGAIN: journald is slow or
- * stopped; anything else: it is not there. */
+/* Sends up to JOURNAL_BATCH_MAX entries and returns how many were taken, at least one. -EAGAIN: journald is
+ * slow or stopped; -EMSGSIZE: the first is too large; anything else: journald is not there. */
 int journal_send(Journal *journal, const JournalEntry *entries, size_t n);
 
 /* Appends one field in the form that the protocol has for its value. */

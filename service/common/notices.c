@@ -2,10 +2,10 @@
 #include "notices.h"
 
 #include <string.h>
-#include <syslog.h>
 
 typedef struct Notice {
         GString *fields;
+        int priority; /* a syslog level */
         char *message;
 } Notice;
 
@@ -37,7 +37,7 @@ static int send_first(Notices *notices)
         Notice *notice = g_queue_peek_head(&notices->queue);
         JournalEntry entry = {
                 .fields = notice->fields,
-                .priority = LOG_WARNING,
+                .priority = notice->priority,
                 .message = notice->message,
                 .size = strlen(notice->message),
         };
@@ -72,7 +72,7 @@ static int set_timer(Notices *notices)
                         notices->event, &notices->timer, CLOCK_MONOTONIC, 0, 0, on_timer, notices);
 }
 
-void notices_add(Notices *notices, const GString *fields, char *message)
+void notices_add(Notices *notices, const GString *fields, int priority, char *message)
 {
         Notice *notice;
 
@@ -83,6 +83,7 @@ void notices_add(Notices *notices, const GString *fields, char *message)
 
         notice = g_new0(Notice, 1);
         notice->fields = g_string_new_len(fields->str, (gssize) fields->len);
+        notice->priority = priority;
         notice->message = message;
         g_queue_push_tail(&notices->queue, notice);
 }

@@ -8,12 +8,12 @@
 
 G_BEGIN_DECLS
 
-/* Beyond so many the journal does not say that something is missing; the counters of the log do. */
+/* Beyond so many the journal is not told. Of what is missing of a log its counters tell. */
 #define NOTICES_MAX 1024U
 
 #define NOTICES_RETRY_USEC (1U * G_TIME_SPAN_SECOND)
 
-/* Entries of our own about streams, which may have ended meanwhile: sent when journald takes them. */
+/* Entries of our own, about what may have ended meanwhile: sent when journald takes them. */
 typedef struct Notices {
         sd_event *event;
         Journal *journal; /* not owned */
@@ -25,6 +25,6 @@ void notices_init(Notices *notices, sd_event *event, Journal *journal);
 void notices_clear(Notices *notices);
 
 /* Takes over MESSAGE. Best effort. */
-void notices_add(Notices *notices, const GString *fields, char *message);
+void notices_add(Notices *notices, const GString *fields, int priority, char *message);
 
 G_END_DECLS

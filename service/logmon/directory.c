@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,7 +12,7 @@
 
 #include "cleanup.h"
 #include "fd-util.h"
-#include "state-file.h"
+#include "log.h"
 
 int directory_open(const char *path, int *ret_fd)
 {
@@ -28,7 +29,38 @@ int directory_open(const char *path, int *ret_fd)
         return 0;
 }
 
-int directory_open_or_make(const char *path, int *ret_fd)
+gid_t directory_readers(void)
+{
+        const struct group *entry = geteuid() == 0 ? getgrnam(DIRECTORY_READERS) : NULL;
+
+        return entry ? entry->gr_gid : (gid_t) -1;
+}
+
+void directory_give_to(int fd, gid_t readers)
+{
+        if (readers != (gid_t) -1 && fchown(fd, (uid_t) -1, readers) < 0)
+                (void) log_errno(LOG_WARNING, -errno, "Cannot give a log directory to group '%s'",
+                                DIRECTORY_READERS);
+}
+
+static int make(int parent_fd, const char *name, gid_t readers, int *ret_fd)
+{
+        bool made = mkdirat(parent_fd, name, 0750) >= 0;
+        _cleanup_close_ int fd = -1;
+
+        if (!made && errno != EEXIST)
+                return -errno;
+        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (made)
+                directory_give_to(fd, readers);
+
+        *ret_fd = take_fd(&fd);
+        return 0;
+}
+
+int directory_open_or_make(const char *path, gid_t readers, int *ret_fd)
 {
         g_autofree char *parent = NULL, *name = NULL;
         _cleanup_close_ int parent_fd = -1;
@@ -40,11 +72,11 @@ int directory_open_or_make(const char *path, int *ret_fd)
 
         parent = g_path_get_dirname(path);
         name = g_path_get_basename(path);
-        r = directory_open_or_make(parent, &parent_fd); // NOLINT(misc-no-recursion)
+        r = directory_open_or_make(parent, readers, &parent_fd); // NOLINT(misc-no-recursion)
         if (r < 0)
                 return r;
 
-        return open_or_make_dir_at(parent_fd, name, 0755, ret_fd);
+        return make(parent_fd, name, readers, ret_fd);
 }
 
 bool directory_parse_index(const char *entry, const char *name, uint64_t *ret)

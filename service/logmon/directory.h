@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 G_BEGIN_DECLS
 
@@ -17,8 +18,16 @@ G_BEGIN_DECLS
 /* Opens a directory by its absolute path; a symlink anywhere in it is -ELOOP. */
 int directory_open(const char *path, int *ret_fd);
 
-/* As directory_open(), and makes it (0755) and its parents where they are missing. */
-int directory_open_or_make(const char *path, int *ret_fd);
+/* Who may read the logs of root's service. */
+#define DIRECTORY_READERS "adm"
+
+/* Their group; (gid_t) -1 for a user's own service, and where there is none. */
+gid_t directory_readers(void);
+void directory_give_to(int fd, gid_t readers);
+
+/* As directory_open(), and makes it and its parents where they are missing, for their owner and READERS
+ * only. */
+int directory_open_or_make(const char *path, gid_t readers, int *ret_fd);
 
 /* The indexes N of all files "NAME.N" in the directory, ascending: uint64_t. */
 int directory_indexes(int dir_fd, const char *name, GArray **ret);

@@ -85,8 +85,7 @@ static bool add_partial(JournalSink *sink, const char *data, size_t size, Batch 
 {
         size_t head = partial_size(sink), length;
 
-        length = line_length(data, size, sink->entry_max - head);
-        if (length == 0)
+        if (!line_piece((const char *) sink->partial->data, head, data, size, sink->entry_max, &length))
                 return false;
 
         g_byte_array_append(sink->partial, (const guint8 *) data, (guint) length);
@@ -106,9 +105,9 @@ static void collect(JournalSink *sink, const char *data, size_t size, Batch *bat
         }
 
         while (batch->n < JOURNAL_BATCH_MAX) {
-                size_t length = line_length(data + done, size - done, sink->entry_max);
+                size_t length;
 
-                if (length == 0)
+                if (!line_piece(NULL, 0, data + done, size - done, sink->entry_max, &length))
                         break;
                 batch_add(sink, batch, data + done, length, done + length);
                 done += length;
@@ -126,7 +125,8 @@ static int out_of_patience(JournalSink *sink, int error)
 {
         gint64 now = g_get_monotonic_time();
 
-        if (error != -EAGAIN || sink->hurried)
+        /* A journald that is not there may come back as one that is slow may catch up. */
+        if (error == -EMSGSIZE || sink->hurried)
                 return 0;
         if (sink->pump && !sink->backlog_failed)
                 return -EAGAIN; /* never drops here: there is the backlog */

@@ -27,12 +27,16 @@ static int run(Service *service)
         g_autoptr(Manager) manager = NULL;
         int state_dir, r;
 
+        r = service_own_name(service);
+        if (r < 0)
+                return r;
         r = service_open_runtime_dir(service, "nomad-logmon", &state_dir);
         if (r < 0)
                 return r;
         r = manager_new(service->event, service->bus, state_dir, log_root, JOURNAL_SOCKET, &manager);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "Cannot set up");
+        manager_protect_logs(manager);
         r = manager_load(manager);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "Cannot go on with the logs of before");

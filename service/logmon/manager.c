@@ -6,6 +6,7 @@
 
 #include "bus-error.h"
 #include "cleanup.h"
+#include "directory.h"
 #include "encode.h"
 #include "fault.h"
 #include "fd-util.h"
@@ -13,6 +14,7 @@
 #include "log.h"
 #include "reader.h"
 #include "shelf.h"
+#include "state-file.h"
 #include "task-log.h"
 
 #define COUNTERS_FILE  "counters"
@@ -34,6 +36,7 @@ int manager_new(sd_event *event, sd_bus *bus, int state_dir, const char *log_roo
         manager->bus = sd_bus_ref(bus);
         manager->state_dir = state_dir;
         manager->log_root = g_strdup(log_root);
+        manager->log_readers = directory_readers();
         manager->journal = journal_new(journal_socket);
         notices_init(&manager->notices, event, manager->journal);
         manager->shelves = shelves_new();
@@ -76,6 +79,14 @@ Manager *manager_free(Manager *manager)
         g_free(manager->log_root);
         g_free(manager);
         return NULL;
+}
+
+void manager_protect_logs(const Manager *manager)
+{
+        _cleanup_close_ int fd = -1;
+
+        if (directory_open(manager->log_root, &fd) >= 0)
+                directory_give_to(fd, manager->log_readers);
 }
 
 static int id_to_label(const char *id, char **ret, sd_bus_error *error)
@@ -217,11 +228,10 @@ static int load_logs(Manager *manager)
                         continue;
                 label = g_strndup(entry->d_name, strlen(entry->d_name) - strlen(STATE_SUFFIX));
                 r = task_log_load(manager, label, &log);
-                if (r < 0)
-                        (void) log_errno(LOG_WARNING, r, "Cannot read the state file %s, ignoring it",
-                                        entry->d_name);
-                else
+                if (r >= 0)
                         g_hash_table_replace(manager->logs, log->label, log);
+                else if (!state_reading_failed(manager->state_dir, entry->d_name, r))
+                        return r;
         }
 
         return 0;

@@ -27,6 +27,7 @@ typedef struct Manager {
         sd_bus *bus;    /* NULL in tests without one */
         int state_dir;  /* owned */
         char *log_root; /* default directories are below it */
+        gid_t log_readers;
         Journal *journal;
         Notices notices;
         SlotFile *counters;  /* of Counters */
@@ -42,6 +43,9 @@ int manager_new(sd_event *event, sd_bus *bus, int state_dir, const char *log_roo
                 const char *journal_socket, Manager **ret);
 Manager *manager_free(Manager *manager);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Manager, manager_free)
+
+/* Gives the directory of all default directories, which systemd has made, to those who may read them. */
+void manager_protect_logs(const Manager *manager);
 
 /* Brings back the logs of the process before, and the pipes that systemd kept for it. */
 int manager_load(Manager *manager);

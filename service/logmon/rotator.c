@@ -10,7 +10,9 @@
 
 #include "cleanup.h"
 #include "directory.h"
+#include "hole.h"
 #include "line.h"
+#include "log.h"
 
 /* How many names in a row may be taken by something that is not ours to write, such as a directory. */
 #define TAKEN_MAX 64
@@ -21,6 +23,7 @@ Rotator *rotator_new(const char *directory, const char *name)
 
         rotator->directory = g_strdup(directory);
         rotator->name = g_strdup(name);
+        rotator->readers = (gid_t) -1;
         rotator->max_files = UINT32_MAX;
         rotator->max_size = UINT64_MAX;
         rotator->fd = -1;
@@ -53,7 +56,7 @@ static char *file_name(const Rotator *rotator, uint64_t index)
 
 static int open_directory(const Rotator *rotator, int *ret_fd)
 {
-        return rotator->make_directory ? directory_open_or_make(rotator->directory, ret_fd)
+        return rotator->make_directory ? directory_open_or_make(rotator->directory, rotator->readers, ret_fd)
                                        : directory_open(rotator->directory, ret_fd);
 }
 
@@ -78,8 +81,6 @@ static int open_file(const Rotator *rotator, int dir_fd, uint64_t index, int *re
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -EMEDIUMTYPE;
-        if (lseek(fd, 0, SEEK_END) < 0)
-                return -errno;
 
         *ret_fd = take_fd(&fd);
         *ret_size = (uint64_t) st.st_size;
@@ -293,8 +294,6 @@ int rotator_check(Rotator *rotator)
         if ((uint64_t) st.st_size == rotator->size)
                 return 0;
 
-        if (lseek(rotator->fd, 0, SEEK_END) < 0)
-                return -errno;
         rotator->size = (uint64_t) st.st_size;
         rotator->line_start = -1;
         return 0;
@@ -355,12 +354,31 @@ size_t rotator_plan(Rotator *rotator, const char *data, size_t available)
         return n;
 }
 
+/* logrotate's "copytruncate" may come between the look at the size and the write, which then is behind a
+ * hole. */
+static void close_hole(Rotator *rotator, off_t begin)
+{
+        off_t size;
+
+        if (!hole_is_in_front(rotator->fd, begin))
+                return;
+
+        size = hole_close(rotator->fd, begin, (off_t) rotator->size);
+        if (size < 0)
+                (void) log_errno(LOG_WARNING, (int) size,
+                                "Cannot close the hole at the front of %s/%s.%" PRIu64, rotator->directory,
+                                rotator->name, rotator->index);
+        else
+                rotator->size = (uint64_t) size;
+}
+
 ssize_t rotator_splice(Rotator *rotator, int pipe_fd, size_t n)
 {
+        off_t begin = (off_t) rotator->size, offset = begin;
         ssize_t moved;
 
         do
-                moved = splice(pipe_fd, NULL, rotator->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+                moved = splice(pipe_fd, NULL, rotator->fd, &offset, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         while (moved < 0 && errno == EINTR);
         if (moved < 0)
                 return -errno;
@@ -368,6 +386,7 @@ ssize_t rotator_splice(Rotator *rotator, int pipe_fd, size_t n)
         if (moved > 0) {
                 rotator->size += (uint64_t) moved;
                 rotator->line_start = -1;
+                close_hole(rotator, begin);
         }
         return moved;
 }
@@ -375,7 +394,7 @@ ssize_t rotator_splice(Rotator *rotator, int pipe_fd, size_t n)
 /* All or nothing. */
 static int append(Rotator *rotator, const char *data, size_t size)
 {
-        ssize_t n = write(rotator->fd, data, size);
+        ssize_t n = pwrite(rotator->fd, data, size, (off_t) rotator->size);
         int r = n < 0 ? -errno : -ENOSPC;
 
         if (n == (ssize_t) size) {
@@ -384,9 +403,7 @@ static int append(Rotator *rotator, const char *data, size_t size)
                 return 0;
         }
 
-        if (n > 0 &&
-                        (ftruncate(rotator->fd, (off_t) rotator->size) < 0 ||
-                                        lseek(rotator->fd, 0, SEEK_END) < 0))
+        if (n > 0 && ftruncate(rotator->fd, (off_t) rotator->size) < 0)
                 (void) rotator_check(rotator);
         return r;
 }

@@ -17,6 +17,7 @@ typedef struct Rotator {
         char *name;               /* "web.stdout" */
         const Identity *identity; /* as whom; not owned */
         bool make_directory;      /* it is ours, to be made where it is missing */
+        gid_t readers;            /* of such a one, or (gid_t) -1 */
         uint32_t max_files;
         uint64_t max_size;
 

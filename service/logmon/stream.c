@@ -60,15 +60,20 @@ Stream *stream_free(Stream *stream)
         return NULL;
 }
 
-static size_t make_large(int fd)
+/* Whoever has the pipe open may change its size at any time. */
+static void update_capacity(Stream *stream)
 {
-        int size = fcntl(fd, F_GETPIPE_SZ);
+        int size = fcntl(stream->fd, F_GETPIPE_SZ);
 
+        stream->capacity = size > 0 ? (size_t) size : PIPE_BUF;
+}
+
+static void make_large(Stream *stream)
+{
+        update_capacity(stream);
         /* never smaller: a caller may have had its reasons */
-        if (size >= 0 && (unsigned) size < PUMP_PIPE_SIZE)
-                size = MAX(size, fcntl(fd, F_SETPIPE_SZ, PUMP_PIPE_SIZE));
-
-        return size > 0 ? (size_t) size : PIPE_BUF;
+        if (stream->capacity < PUMP_PIPE_SIZE && fcntl(stream->fd, F_SETPIPE_SZ, PUMP_PIPE_SIZE) >= 0)
+                update_capacity(stream);
 }
 
 int stream_start(Stream *stream, int fd, bool fifo)
@@ -89,7 +94,7 @@ int stream_start(Stream *stream, int fd, bool fifo)
         stream->draining = false;
         stream->journalled = 0;
         stream->retry_time = 0;
-        stream->capacity = make_large(fd);
+        make_large(stream);
         if (stream->journal && !stream->rotator) {
                 /* What leaves the pipe leaves for the journal only, so an unfinished line has to stay in it. */
                 stream->journal->keeps_partial = false;
@@ -156,6 +161,7 @@ static int pace(Stream *stream, size_t moved, bool timer, bool drained)
         r = sd_event_now(stream->event, CLOCK_MONOTONIC, &now);
         if (r < 0)
                 return r;
+        update_capacity(stream);
         since = now - stream->last_wake;
         stream->last_wake = now;
 
@@ -237,6 +243,7 @@ void stream_finish(Stream *stream)
         stream->retry_time = MIN(stream->retry_time, 1); /* one last attempt */
         if (stream->journal)
                 stream->journal->hurried = true;
+        update_capacity(stream);
         for (size_t total = 0; total <= stream->capacity; total += moved) {
                 MoveResult result = stream_move(stream, &moved);
 

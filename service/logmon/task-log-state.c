@@ -23,7 +23,8 @@ bool task_log_has_state(Manager *manager, const char *label)
 {
         g_autofree char *name = state_name(label);
 
-        return faccessat(manager->state_dir, name, F_OK, 0) >= 0;
+        return faccessat(manager->state_dir, name, F_OK, 0) >= 0 ||
+                        state_was_set_aside(manager->state_dir, name);
 }
 
 /* What the names of User and Group stood for at the start. A restart does not look them up again: that may take long, or
@@ -176,6 +177,9 @@ int task_log_load(Manager *manager, const char *label, TaskLog **ret)
         int r;
 
         r = state_file_read(manager->state_dir, name, &object);
+        if (r < 0)
+                return r;
+        r = state_check_version(object, STATE_VERSION);
         if (r < 0)
                 return r;
 

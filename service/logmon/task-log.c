@@ -90,6 +90,7 @@ Rotator *task_log_make_rotator(const TaskLog *log, StreamKind kind)
 
         rotator = rotator_new(directory, name);
         rotator->make_directory = !log->config.directory;
+        rotator->readers = log->manager->log_readers;
         /* A directory of ours is used as ourselves: the task's user may have no way to it. */
         rotator->identity = log->config.directory ? &log->identity : NULL;
         rotator->max_files = log->config.max_files;
@@ -212,7 +213,7 @@ static void on_stream_ended(Stream *stream, void *userdata)
         TaskLog *log = userdata;
 
         if (missing)
-                notices_add(&log->manager->notices, stream->journal->fields, missing);
+                notices_add(&log->manager->notices, stream->journal->fields, LOG_WARNING, missing);
         reader_wake_all(log);
         log->counters->ended[stream->kind] = inode_of(log->pipes[stream->kind]);
         if (has_open_stream(log))
@@ -242,7 +243,7 @@ static void on_stream_warned(Stream *stream, const char *message, void *userdata
 {
         TaskLog *log = userdata;
 
-        notices_add(&log->manager->notices, stream->journal->fields, g_strdup(message));
+        notices_add(&log->manager->notices, stream->journal->fields, LOG_WARNING, g_strdup(message));
 }
 
 static void on_stream_moved(G_GNUC_UNUSED Stream *stream, void *userdata)

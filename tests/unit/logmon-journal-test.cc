@@ -166,6 +166,55 @@ TEST_F(Journal_, LongLinesAreCut)
                                         std::string(10, 'l') }));
 }
 
+/* However a character lies across the cut, and in whatever pieces it comes. */
+TEST_F(Journal_, LongLinesAreCutBetweenCharacters)
+{
+        for (const std::string character : { "\u00e4", "\u20ac", "\U0001f600" })
+                for (size_t before = 0; before < 4; before++)
+                        for (size_t piece : { size_t{ 1 }, size_t{ 7 }, LINE_ENTRY_MAX * size_t{ 4 } }) {
+                                std::string line(before, 'l'), got;
+
+                                while (line.size() < LINE_ENTRY_MAX * 3)
+                                        line += character;
+                                /* its first part at once, for one byte at a time takes long */
+                                const size_t begin = LINE_ENTRY_MAX - 10;
+
+                                feed(line.substr(0, begin));
+                                for (size_t i = begin; i < line.size(); i += piece) {
+                                        if (piece == 1 && i == LINE_ENTRY_MAX + 10)
+                                                piece = line.size();
+                                        feed(line.substr(i, piece));
+                                }
+                                feed("\n");
+                                for (const auto &message : messages(journald->take())) {
+                                        EXPECT_TRUE(g_utf8_validate(
+                                                        message.data(), (gssize) message.size(), nullptr))
+                                                        << before << " " << piece;
+                                        EXPECT_LE(message.size(), LINE_ENTRY_MAX + 3);
+                                        got += message;
+                                }
+                                EXPECT_TRUE(got == line) << before << " " << piece;
+                                ASSERT_EQ(counters.journal_dropped, 0U);
+                        }
+}
+
+/* What is not UTF-8 is cut where it always was. */
+TEST_F(Journal_, BytesThatAreNoCharactersDoNotWait)
+{
+        for (const std::string bytes : { "\xf0", "\x80", "\xff" }) {
+                std::string line;
+
+                while (line.size() < LINE_ENTRY_MAX + 5)
+                        line += bytes;
+                feed(line + "\n");
+
+                const auto got = messages(journald->take());
+
+                ASSERT_EQ(got.size(), 2U);
+                EXPECT_EQ(got[0].size(), LINE_ENTRY_MAX);
+        }
+}
+
 TEST_F(Journal_, ThePiecesOfALongLineAreOfItsPriority)
 {
         const std::string head = "<3>" + std::string(LINE_ENTRY_MAX - 3, 'l');
@@ -222,6 +271,9 @@ TEST_F(Journal_, GoneAndBack)
         feed("one\n");
         EXPECT_EQ(journald->take().size(), 1U);
         journald.reset();
+        EXPECT_EQ(feed("two\n", -EAGAIN), 0U) << "it is waited for";
+        sink->patience_end = 1 + g_get_monotonic_time();
+        g_usleep(1000);
         feed("two\n");
         EXPECT_EQ(counters.journal_dropped, 1U);
 
@@ -414,6 +466,28 @@ TEST_F(JournalBacklog, FilesDoNotWaitAndTheJournalGetsEverythingLater)
         EXPECT_EQ(counters.journal_dropped, 0U);
         EXPECT_EQ(stream->journal->backlog, nullptr);
         EXPECT_EQ(pump.n_backlogs, 0U);
+}
+
+/* Its unit and its sockets are stopped, and started again. */
+TEST_F(JournalBacklog, WaitsForAJournaldThatIsGone)
+{
+        const std::string input = lines(1, 10000);
+        std::string all;
+
+        feed("before\n");
+        EXPECT_EQ(messages(journald->take()), (Messages{ "before" }));
+        journald.reset();
+        feed(input);
+        EXPECT_EQ(move(), MOVE_WAIT_JOURNAL);
+        EXPECT_TRUE(dir.read("redis.stdout.0") == "before\n" + input);
+        EXPECT_EQ(counters.journal_dropped, 0U);
+
+        journald = std::make_unique<FakeJournald>(dir / "socket");
+        for (const auto &message : catch_up())
+                all += message + "\n";
+        EXPECT_TRUE(all == input);
+        EXPECT_EQ(counters.journal_dropped, 0U);
+        EXPECT_EQ(stream->journal->backlog, nullptr);
 }
 
 TEST_F(JournalBacklog, AnUnfinishedLineGoesThroughIt)

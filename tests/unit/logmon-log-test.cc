@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "logmon-log-fixture.h"
 
-#include "fake-journald.h"
-
 #include <random>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -381,20 +379,22 @@ TEST_F(Logmon, WhatIsMissingIsToldAlsoAfterTheEnd)
 {
         int fds[2];
 
+        journald.reset();
         ASSERT_GE(start_pipes(fds, [](LogConfig *config) { config->set = 0; }), 0);
         put(fds[0], "one\ntwo\n");
         put(fds[1], "three\n");
         close(fds[0]);
         close(fds[1]);
+        ASSERT_GE(task_log_stop(log, nullptr, nullptr), 0);
         ASSERT_TRUE(wait_for([&] { return log->state == TASK_LOG_STOPPED; }));
         EXPECT_EQ(log->counters->journal_dropped, 3U);
         ASSERT_GE(manager_release_log(manager, log, nullptr), 0);
 
-        FakeJournald journald(dir / "no-journal");
+        FakeJournald back(dir / "journal");
         std::map<std::string, std::string> told;
 
         ASSERT_TRUE(wait_for([&] {
-                for (const auto &entry : journald.take())
+                for (const auto &entry : back.take())
                         told[entry.at("NOMAD_STREAM")] = entry.at("MESSAGE");
                 return told.size() == 2;
         }));
@@ -411,7 +411,7 @@ TEST_F(Logmon, TheDefaultDirectoryIsMade)
         ASSERT_GE(start_pipes(fds, [](LogConfig *config) { g_clear_pointer(&config->directory, g_free); }),
                         0);
         ASSERT_EQ(stat((dir / "root/web").c_str(), &st), 0);
-        EXPECT_EQ(st.st_mode & 07777, 0755U);
+        EXPECT_EQ(st.st_mode & 07777, 0750U);
         EXPECT_TRUE(dir.has("root/web/web.stdout.0"));
         close(fds[0]);
         close(fds[1]);

@@ -55,6 +55,40 @@ TEST_F(FileRotator, RotateFiles)
         EXPECT_EQ(counters.rotations, 1U);
 }
 
+/* As "copytruncate" does it between the look at the file's size and the next write. */
+TEST_F(FileRotator, TruncatedJustBeforeAWriteIsNoHole)
+{
+        for (size_t before : { 4096, 4097, 100000, 1000000 }) {
+                const std::string old(before, 'o'), added = "added\n" + std::string(5000, 'n') + "\n";
+
+                start(10, 1 << 30);
+                feed(old);
+                ASSERT_TRUE(dir.read("redis.stdout.0") == old);
+                ASSERT_EQ(truncate((dir / "redis.stdout.0").c_str(), 0), 0);
+                ASSERT_EQ(write(fds[1], added.data(), added.size()), (ssize_t) added.size());
+                EXPECT_EQ(rotator_splice(stream->rotator, fds[0], added.size()), (ssize_t) added.size());
+                EXPECT_TRUE(dir.read("redis.stdout.0") == added) << before;
+                EXPECT_EQ(stream->rotator->size, added.size());
+
+                ASSERT_EQ(write(fds[1], "more\n", 5), 5);
+                EXPECT_EQ(rotator_splice(stream->rotator, fds[0], 5), 5);
+                EXPECT_TRUE(dir.read("redis.stdout.0") == added + "more\n") << before;
+                TearDown();
+                ASSERT_EQ(unlink((dir / "redis.stdout.0").c_str()), 0);
+                SetUp();
+        }
+}
+
+TEST_F(FileRotator, ZeroesThatTheTaskWroteStay)
+{
+        const std::string zeroes(20000, '\0');
+
+        start(10, 1 << 30);
+        feed(zeroes);
+        feed("end\n");
+        EXPECT_TRUE(dir.read("redis.stdout.0") == zeroes + "end\n");
+}
+
 const std::vector<std::string> boundary = { "ab\n", "cdef\n", "12345", "67890", "\n" };
 
 TEST_F(FileRotator, RotateFiles_Boundary)

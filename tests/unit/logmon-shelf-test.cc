@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <map>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "cleanup.h"
+#include "fd-message.h"
 #include "shelf.h"
 
 namespace
@@ -184,6 +186,47 @@ class ShelfTest : public testing::Test
         std::vector<std::string> shown;
         std::set<std::string> unwanted;
 };
+
+static std::vector<std::string> recorded(const std::string &name)
+{
+        std::ifstream file(std::string(getenv("NOMAD_SOURCE_DIR")) + "/tests/data/state/" + name);
+        std::vector<std::string> lines;
+
+        for (std::string line; std::getline(file, line);)
+                lines.push_back(line);
+        return lines;
+}
+
+/* A shelf of the first version: the names that systemd keeps its two ends under, and the messages that lie
+ * in it. */
+TEST_F(ShelfTest, TheShelfOfTheFirstVersionIsAdopted)
+{
+        const std::vector<std::string> names = recorded("0.1.0/nomad-logmon/fdnames");
+        const std::vector<std::string> messages = recorded("0.1.0/nomad-logmon/messages");
+        int ends[2];
+
+        ASSERT_EQ(names.size(), 2U);
+        ASSERT_EQ(messages.size(), 4U);
+        ASSERT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+        for (const std::string &message : messages) {
+                int fds[2];
+
+                ASSERT_EQ(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+                ASSERT_EQ(write(fds[1], message.data(), message.size()), (ssize_t) message.size());
+                ASSERT_GE(fd_message_send(ends[0], 0, message.data(), message.size(), &fds[0], 1), 0);
+                (void) close(fds[0]);
+                writers[message] = fds[1];
+        }
+
+        adopt({ { names[0], ends[0] }, { names[1], ends[1] } });
+        EXPECT_EQ(shown, messages);
+        for (const std::string &message : messages)
+                EXPECT_EQ(content(message), message);
+        ASSERT_GE(take_down(messages[0]), 0);
+        forget();
+        EXPECT_FALSE(is_kept(messages[0]));
+        EXPECT_TRUE(is_kept(messages[1]));
+}
 
 TEST_F(ShelfTest, APipeOutlivesAllItsReaders)
 {

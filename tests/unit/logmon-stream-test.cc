@@ -38,6 +38,18 @@ TEST_F(StreamFiles, ALargePipeIsLeftAsItIs)
         EXPECT_EQ(fcntl(fds[1], F_GETPIPE_SZ), 512 * 1024);
 }
 
+/* All of a pipe that was made larger meanwhile is taken at the end. */
+TEST_F(StreamFiles, APipeMadeLargerIsFinishedWhole)
+{
+        const std::string input(900000, 'x');
+
+        start(10, 1 << 20);
+        ASSERT_EQ(fcntl(fds[1], F_SETPIPE_SZ, 1024 * 1024), 1024 * 1024);
+        ASSERT_EQ(write(fds[1], input.data(), input.size()), (ssize_t) input.size());
+        stream_finish(stream);
+        EXPECT_EQ(dir.read("redis.stdout.0"), input);
+}
+
 /* To make a file takes long: others have their turn in between. */
 TEST_F(StreamFiles, FilesCountForTheBudgetToo)
 {
