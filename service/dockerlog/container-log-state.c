@@ -91,6 +91,9 @@ int container_log_load(Manager *manager, const char *label, ContainerLog **ret)
         r = state_file_read(manager->state_dir, name, &object);
         if (r < 0)
                 return r;
+        r = state_check_version(object, STATE_VERSION);
+        if (r < 0)
+                return r;
 
         id = get_string(object, "Id");
         slot = get_int(object, "Slot");

@@ -12,6 +12,9 @@ static int run(Service *service)
         g_autoptr(Manager) manager = NULL;
         int state_dir, r;
 
+        r = service_own_name(service);
+        if (r < 0)
+                return r;
         r = service_open_runtime_dir(service, "nomad-dockerlog", &state_dir);
         if (r < 0)
                 return r;

@@ -11,6 +11,7 @@
 #include "encode.h"
 #include "fdstore.h"
 #include "log.h"
+#include "state-file.h"
 
 #define POSITIONS_FILE "positions"
 #define STATE_SUFFIX   ".json"
@@ -140,11 +141,10 @@ static int load_logs(Manager *manager)
                         continue;
                 label = g_strndup(entry->d_name, strlen(entry->d_name) - strlen(STATE_SUFFIX));
                 r = container_log_load(manager, label, &log);
-                if (r < 0)
-                        (void) log_errno(LOG_WARNING, r, "Cannot read the state file %s, ignoring it",
-                                        entry->d_name);
-                else
+                if (r >= 0)
                         g_hash_table_replace(manager->logs, log->label, log);
+                else if (!state_reading_failed(manager->state_dir, entry->d_name, r))
+                        return r;
         }
 
         return 0;
