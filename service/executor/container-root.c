@@ -328,23 +328,60 @@ static int resolve_file(const ContainerRoot *root, const char *path, int *ret_fd
         return 0;
 }
 
-int container_root_open_file(const ContainerRoot *root, const char *path, FILE **ret)
+/* The file is the task's: it may be held by a lease, be sparse, or grow while it is read. */
+static int read_up_to(int fd, size_t max, GByteArray *bytes)
 {
-        _cleanup_close_ int fd = -1;
-        char again[64];
-        FILE *file;
-        int r;
+        guint8 chunk[4096];
+        ssize_t n;
 
-        r = resolve_file(root, path, &fd);
-        if (r < 0)
-                return r;
-        (void) g_snprintf(again, sizeof again, "/proc/self/fd/%d", fd);
-        file = fopen(again, "re");
+        while ((n = read(fd, chunk, sizeof chunk)) != 0) {
+                if (n < 0)
+                        return -errno;
+                if (bytes->len + (size_t) n > max)
+                        return -EFBIG;
+                g_byte_array_append(bytes, chunk, (guint) n);
+        }
+
+        return 0;
+}
+
+/* A copy, of which reading neither waits nor changes. */
+static int make_stream(const GByteArray *bytes, FILE **ret)
+{
+        FILE *file = fmemopen(NULL, bytes->len + 1, "w+e");
+
         if (!file)
                 return -errno;
+        if (fwrite(bytes->data, 1, bytes->len, file) != bytes->len || fseek(file, 0, SEEK_SET) < 0) {
+                (void) fclose(file);
+                return -EIO;
+        }
 
         *ret = file;
         return 0;
+}
+
+int container_root_read_file(const ContainerRoot *root, const char *path, size_t max, FILE **ret)
+{
+        g_autoptr(GByteArray) bytes = g_byte_array_new();
+        _cleanup_close_ int path_fd = -1, fd = -1;
+        char again[64];
+        int r;
+
+        r = resolve_file(root, path, &path_fd);
+        if (r < 0)
+                return r;
+        (void) g_snprintf(again, sizeof again, "/proc/self/fd/%d", path_fd);
+        fd = open(again, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == EAGAIN ? -EBUSY : -errno;
+        r = read_up_to(fd, max, bytes);
+        if (r < 0)
+                return r;
+        if (bytes->len == 0)
+                return -ENOENT;
+
+        return make_stream(bytes, ret);
 }
 
 /* 1: found. */
@@ -403,4 +440,22 @@ int container_root_find_command(const ContainerRoot *root, const char *command, 
 
         return sd_bus_error_setf(error, BUS_ERROR_COMMAND_NOT_FOUND, "file %s not found under path%s%s",
                         command, strchr(command, '/') ? " " : "", strchr(command, '/') ? root->path : "");
+}
+
+int container_root_check_command(const ContainerRoot *root, const char *command, sd_bus_error *error)
+{
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        int r;
+
+        r = resolve_file(root, command, &fd);
+        if (r >= 0 && fstat(fd, &st) < 0)
+                r = -errno;
+        if (r >= 0 && !(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+                r = -EACCES;
+        if (r < 0)
+                return sd_bus_error_setf(error, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s': %s", command,
+                                g_strerror(-r));
+
+        return 0;
 }

@@ -31,12 +31,17 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ContainerRoot, container_root_clear)
 /* What is at PATH, as an O_PATH descriptor. -EXDEV: a symbolic link or ".." leads out of the root. */
 int container_root_resolve(const ContainerRoot *root, const char *path, int *ret_fd);
 
-/* -ENOENT too for what is no regular file. */
-int container_root_open_file(const ContainerRoot *root, const char *path, FILE **ret);
+/* A copy of the file, made without waiting. -ENOENT too for what is no regular file, or empty; -EFBIG above
+ * MAX bytes; -EBUSY: somebody has a lease on it. */
+int container_root_read_file(const ContainerRoot *root, const char *path, size_t max, FILE **ret);
 
 /* Looks COMMAND up in Nomad's order: in local/, from the root on, and, if it has no slash, in usr/local/bin, usr/bin and bin, and
  * after them in the PATH of ENVIRONMENT. The result is a path of the container. */
 int container_root_find_command(const ContainerRoot *root, const char *command, char **environment,
                 char **ret, sd_bus_error *error);
+
+/* Whether anybody may execute what container_root_find_command() has found; the runtime's own words for that
+ * would be of another kind for each of them. */
+int container_root_check_command(const ContainerRoot *root, const char *command, sd_bus_error *error);
 
 G_END_DECLS

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/major.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "bus-error.h"
 #include "cleanup.h"
@@ -17,6 +19,9 @@
 #define CONTAINER_ID "task"
 
 #define CONTAINER_LOG_SIZE_MAX (256U * 1024U)
+
+/* Of /etc/passwd and /etc/group of a task: some 15,000 users, which are looked through within milliseconds. */
+#define USER_FILE_SIZE_MAX (1024U * 1024U)
 
 /* For the programs that a runtime may start. */
 #define RUNTIME_ENVIRONMENT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,7 +47,7 @@ static int open_users(const ContainerRoot *root, UserDatabase *ret, sd_bus_error
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(files); i++) {
-                int r = container_root_open_file(root, files[i].path, files[i].file);
+                int r = container_root_read_file(root, files[i].path, USER_FILE_SIZE_MAX, files[i].file);
 
                 if (r < 0 && r != -ENOENT)
                         return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "Cannot read %s of %s: %s",
@@ -89,6 +94,45 @@ static int check_directory(const ContainerRoot *root, const char *path, sd_bus_e
         return 0;
 }
 
+/* For what is a character device, whether it is the slave of a pseudo-terminal. */
+static bool is_pty(const struct stat *st)
+{
+        unsigned number = major(st->st_rdev);
+
+        return S_ISCHR(st->st_mode) && number >= UNIX98_PTY_SLAVE_MAJOR &&
+                        number < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT;
+}
+
+/* Runtimes give the standard streams of a container to its user, whatever they are. */
+static int check_streams(const TaskSpec *spec, sd_bus_error *error)
+{
+        const struct {
+                const char *key;
+                int fd;
+        } streams[] = {
+                { "StandardInput", spec->stdin_fd },
+                { "StandardOutput", spec->stdout_fd },
+                { "StandardError", spec->stderr_fd },
+        };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(streams); i++) {
+                struct stat st;
+
+                if (streams[i].fd < 0)
+                        continue;
+                if (fstat(streams[i].fd, &st) < 0)
+                        return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s: %s", streams[i].key,
+                                        g_strerror(errno));
+                if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !is_pty(&st))
+                        return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                                        "%s of a container must be a pipe, a socket or a pseudo-terminal: "
+                                        "the runtime gives it to the task's user",
+                                        streams[i].key);
+        }
+
+        return 0;
+}
+
 int container_inspect(Task *task, sd_bus_error *error)
 {
         const TaskSpec *spec = &task->spec;
@@ -98,6 +142,9 @@ int container_inspect(Task *task, sd_bus_error *error)
         int r;
 
         r = check_runtime(task, error);
+        if (r < 0)
+                return r;
+        r = check_streams(spec, error);
         if (r < 0)
                 return r;
         r = container_root_open(&spec->isolation, &root, error);
@@ -122,8 +169,12 @@ int container_inspect(Task *task, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        return container_root_find_command(
+        r = container_root_find_command(
                         &root, spec->command, spec->environment, &task->container_command, error);
+        if (r < 0)
+                return r;
+
+        return container_root_check_command(&root, task->container_command, error);
 }
 
 int container_find_program(const Task *task, const char *user, Program *program, char **ret_command,
@@ -139,6 +190,9 @@ int container_find_program(const Task *task, const char *user, Program *program,
         if (r < 0)
                 return r;
         r = container_root_find_command(&root, program->command, environment, &command, error);
+        if (r < 0)
+                return r;
+        r = container_root_check_command(&root, command, error);
         if (r < 0)
                 return r;
         if (user) {

@@ -85,9 +85,19 @@ void exec_set_start_error(const ExecSession *session, const char *command, int e
 
                 (void) sd_bus_error_setf(
                                 ret, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s': %s", command, reason);
-        } else if (strcmp(stage, STAGE_COMMAND) == 0)
+        } else if (strcmp(stage, STAGE_FORK) == 0)
+                (void) sd_bus_error_set_errnof(
+                                ret, error, "Cannot execute '%s': %s", command, spawn_error_text(-error));
+        else if (strcmp(stage, STAGE_COMMAND) == 0)
                 (void) sd_bus_error_setf(
                                 ret, BUS_ERROR_COMMAND_NOT_FOUND, "Command '%s' was not found", command);
+        else if (g_str_has_prefix(stage, STAGE_SCRIPT))
+                (void) sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
+                                "Cannot execute '%s': its interpreter '%s' does not exist", command,
+                                stage + strlen(STAGE_SCRIPT));
+        else if (strcmp(stage, STAGE_EXEC) == 0)
+                (void) sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s': %s", command,
+                                g_strerror(error));
         else
                 (void) sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s' (%s): %s", command,
                                 stage, g_strerror(error));
@@ -108,18 +118,18 @@ static void streams_clear(Streams *streams)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Streams, streams_clear)
 
-static int make_pipes(Streams *streams)
+static int make_pipes(Streams *streams, uid_t uid)
 {
         int r;
 
-        r = fd_make_pipe(&streams->process[0], &streams->client[0]);
+        r = fd_make_input_pipe(uid, &streams->process[0], &streams->client[0]);
         if (r < 0)
                 return r;
-        r = fd_make_pipe(&streams->client[1], &streams->process[1]);
+        r = fd_make_output_pipe(uid, &streams->client[1], &streams->process[1]);
         if (r < 0)
                 return r;
 
-        return fd_make_pipe(&streams->client[2], &streams->process[2]);
+        return fd_make_output_pipe(uid, &streams->client[2], &streams->process[2]);
 }
 
 static int set_size(int fd, uint16_t rows, uint16_t columns)
@@ -283,7 +293,7 @@ int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         /* the terminal of a container is made by the runtime, and its other side comes when it has */
         if (!options.tty)
-                r = make_pipes(&streams);
+                r = make_pipes(&streams, program.credentials->uid);
         else if (!task_is_container(task))
                 r = make_terminal(&streams, &options, program.credentials->uid);
         if (r >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "exec.h"
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/random.h>
@@ -14,15 +15,16 @@
 #include "fd-util.h"
 #include "log.h"
 #include "protocol.h"
+#include "reap.h"
 
 void exec_session_free(void *userdata)
 {
         ExecSession *session = userdata;
-        siginfo_t info;
 
+        spawn_call_free(session->spawn_call);
         /* one that ended together with its task is still to be reaped */
         if (session->pidfd >= 0)
-                (void) waitid(P_PIDFD, (id_t) session->pidfd, &info, WEXITED | WNOHANG);
+                reap_child(session->task->manager->service.event, take_fd(&session->pidfd));
 
         sd_event_source_disable_unref(session->error_source);
         sd_event_source_disable_unref(session->exit_source);
@@ -92,9 +94,9 @@ static void tell_started(ExecSession *session)
 }
 
 /* Of a container: whose parent is not us, but our child. */
-static void take_process(ExecSession *session, pid_t pid, int terminal_fd)
+static void take_process(ExecSession *session, int pidfd, int terminal_fd)
 {
-        session->process_pidfd = pidfd_open(pid, 0);
+        session->process_pidfd = pidfd;
         container_session_remove(session->task, session->id);
         if (terminal_fd >= 0) {
                 safe_close(session->client_fds[0]);
@@ -106,10 +108,10 @@ static void take_process(ExecSession *session, pid_t pid, int terminal_fd)
 static void read_start(ExecSession *session)
 {
         ChildReport report = { 0 };
-        int terminal_fd = -1;
-        size_t n_fds = 1;
-        bool reported = fd_message_receive(session->error_fd, 0, &report, sizeof report, &terminal_fd,
-                                        &n_fds) == sizeof report;
+        int fds[SESSION_REPORT_FDS_MAX] = { -1, -1 };
+        size_t n_fds = G_N_ELEMENTS(fds);
+        bool reported = fd_message_receive(session->error_fd, 0, &report, sizeof report, fds, &n_fds) ==
+                        sizeof report;
 
         session->error_source = sd_event_source_disable_unref(session->error_source);
         session->error_fd = safe_close(session->error_fd);
@@ -119,7 +121,7 @@ static void read_start(ExecSession *session)
                 return;
         }
         if (reported)
-                take_process(session, report.pid, terminal_fd);
+                take_process(session, fds[0], fds[1]);
         else if (task_is_container(session->task)) {
                 /* it was killed before it could say anything */
                 session->start_error = ECHILD;
@@ -131,10 +133,15 @@ static void read_start(ExecSession *session)
 
 int exec_session_kill(const ExecSession *session, int signal)
 {
+        int fd = session->process_pidfd >= 0 ? session->process_pidfd : session->pidfd, r;
+
         if (session->ended)
                 return -ESRCH;
 
-        return pidfd_kill(session->process_pidfd >= 0 ? session->process_pidfd : session->pidfd, signal);
+        r = pidfd_kill(fd, signal);
+        if (r >= 0 && task_signal_asks_for_end(session->task, signal))
+                (void) pidfd_kill(fd, SIGCONT);
+        return r;
 }
 
 static int on_error_pipe(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,
@@ -153,13 +160,14 @@ static int on_exit_of_process(sd_event_source *source, int fd, G_GNUC_UNUSED uin
                 read_start(session);
 
         (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        if (waitid(P_PIDFD, (id_t) fd, &info, WEXITED | WNOHANG) < 0)
-                (void) log_errno(LOG_ERR, -errno, "Cannot learn how a session of task '%s' ended",
-                                session->task->id);
-
         session->ended = true;
-        session->exit_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
-        session->exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+        if (waitid(P_PIDFD, (id_t) fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) {
+                log_error("Cannot learn how a session of task '%s' ended", session->task->id);
+                session->exit_code = EXEC_CODE_UNKNOWN;
+        } else {
+                session->exit_signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+                session->exit_code = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+        }
         session->pidfd = safe_close(session->pidfd);
         session->process_pidfd = safe_close(session->process_pidfd);
         session->terminal_fd = safe_close(session->terminal_fd);
@@ -167,53 +175,6 @@ static int on_exit_of_process(sd_event_source *source, int fd, G_GNUC_UNUSED uin
                 tell_started(session);
         else
                 session->on_ended(session, session->userdata);
-        return 0;
-}
-
-/* RET_STATE_FD: the session's directory, in a container only. */
-static int make_block(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio,
-                GString **ret_block, int *ret_state_fd)
-{
-        if (task_is_container(session->task))
-                return container_session_create(session->task, session->id, program, stdio, cgroup_fd,
-                                ret_block, ret_state_fd);
-
-        *ret_block = program_launch_block(session->task, program);
-        launch_block_add(*ret_block, LAUNCH_TERMINAL, "%d", stdio->terminal);
-        return 0;
-}
-
-static int start_process(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio)
-{
-        _cleanup_close_ int read_fd = -1, write_fd = -1, launch_fd = -1, state_fd = -1;
-        g_autoptr(GString) block = NULL;
-        Spawn spawn;
-        pid_t pid;
-        int r;
-
-        r = fd_make_socket_pair(&read_fd, &write_fd);
-        if (r < 0)
-                return r;
-        r = make_block(session, cgroup_fd, program, stdio, &block, &state_fd);
-        if (r < 0)
-                return r;
-        r = program_launch_fd(block, &launch_fd);
-        if (r < 0)
-                return r;
-
-        spawn = (Spawn){
-                .kind = task_is_container(session->task) ? SPAWN_CONTAINER_PROCESS : SPAWN_PROCESS,
-                .name = session->task->label,
-                .fds = { stdio->fds[0], stdio->fds[1],
-                                stdio->fds[2], [SUPERVISOR_LAUNCH_FD] = launch_fd, [SUPERVISOR_GATE_FD] = -1,
-                                [SESSION_REPORT_FD] = write_fd, [SUPERVISOR_STATE_FD] = state_fd },
-                .cgroup_fd = cgroup_fd,
-        };
-        r = spawner_spawn(&session->task->manager->spawner, &spawn, &pid, &session->pidfd);
-        if (r < 0)
-                return r;
-
-        session->error_fd = take_fd(&read_fd);
         return 0;
 }
 
@@ -235,13 +196,72 @@ static int watch(ExecSession *session)
         return send(session->error_fd, "1", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE ? -errno : 0;
 }
 
-/* One that nobody would hear of. */
-static void end_process(ExecSession *session)
+static void on_spawned(int error, G_GNUC_UNUSED pid_t pid, int pidfd, void *userdata)
 {
-        siginfo_t info;
+        ExecSession *session = userdata;
+        int r = error;
 
-        (void) pidfd_kill(session->pidfd, SIGKILL);
-        (void) waitid(P_PIDFD, (id_t) session->pidfd, &info, WEXITED);
+        if (r >= 0) {
+                session->pidfd = pidfd;
+                r = watch(session);
+                if (r >= 0)
+                        return;
+                (void) pidfd_kill(session->pidfd, SIGKILL);
+        }
+
+        session->exit_source = sd_event_source_disable_unref(session->exit_source);
+        session->error_source = sd_event_source_disable_unref(session->error_source);
+        session->start_error = -r;
+        (void) g_strlcpy(session->start_stage, STAGE_FORK, sizeof session->start_stage);
+        session->ended = true;
+        tell_started(session);
+}
+
+/* RET_STATE_FD: the session's directory, in a container only. */
+static int make_block(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio,
+                GString **ret_block, int *ret_state_fd)
+{
+        if (task_is_container(session->task))
+                return container_session_create(session->task, session->id, program, stdio, cgroup_fd,
+                                ret_block, ret_state_fd);
+
+        *ret_block = program_launch_block(session->task, program);
+        launch_block_add(*ret_block, LAUNCH_TERMINAL, "%d", stdio->terminal);
+        return 0;
+}
+
+static int start_process(ExecSession *session, int cgroup_fd, const Program *program, const ExecStdio *stdio)
+{
+        _cleanup_close_ int read_fd = -1, write_fd = -1, launch_fd = -1, state_fd = -1;
+        g_autoptr(GString) block = NULL;
+        Spawn spawn;
+        int r;
+
+        r = fd_make_socket_pair(&read_fd, &write_fd);
+        if (r < 0)
+                return r;
+        r = make_block(session, cgroup_fd, program, stdio, &block, &state_fd);
+        if (r < 0)
+                return r;
+        r = program_launch_fd(block, &launch_fd);
+        if (r < 0)
+                return r;
+
+        spawn = (Spawn){
+                .kind = task_is_container(session->task) ? SPAWN_CONTAINER_PROCESS : SPAWN_PROCESS,
+                .name = session->task->label,
+                .fds = { stdio->fds[0], stdio->fds[1],
+                                stdio->fds[2], [SUPERVISOR_LAUNCH_FD] = launch_fd, [SUPERVISOR_GATE_FD] = -1,
+                                [SESSION_REPORT_FD] = write_fd, [SUPERVISOR_STATE_FD] = state_fd },
+                .cgroup_fd = cgroup_fd,
+        };
+        r = spawner_spawn(
+                        &session->task->manager->spawner, &spawn, on_spawned, session, &session->spawn_call);
+        if (r < 0)
+                return r;
+
+        session->error_fd = take_fd(&read_fd);
+        return 0;
 }
 
 static uint64_t random_id(Task *task)
@@ -277,11 +297,6 @@ int exec_session_start(Task *task, int cgroup_fd, const Program *program, const 
         waiter_list_init(&session->waiters, &task->manager->callers);
 
         r = start_process(session, cgroup_fd, program, stdio);
-        if (r >= 0) {
-                r = watch(session);
-                if (r < 0)
-                        end_process(session);
-        }
         if (r < 0) {
                 exec_session_free(session);
                 return r;

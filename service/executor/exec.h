@@ -9,6 +9,7 @@
 #include "credentials.h"
 #include "option-table.h"
 #include "program.h"
+#include "protocol.h"
 #include "waiter.h"
 
 G_BEGIN_DECLS
@@ -18,7 +19,7 @@ G_BEGIN_DECLS
 #define EXEC_ENDED_MAX    64U
 #define EXEC_WAITERS_MAX  64U
 
-#define EXEC_STAGE_MAX 32U /* the word for what failed, with its end */
+#define EXEC_CODE_UNKNOWN (-1) /* the kernel has not told how the program ended */
 
 /* The a{sv} of Exec. */
 typedef struct ExecOptions {
@@ -52,15 +53,16 @@ typedef void (*ExecEnded)(ExecSession *session, void *userdata);
 
 struct ExecSession {
         Task *task;
-        uint64_t id;       /* random: an id of before a restart is not taken for one of after it */
-        int pidfd;         /* of our child */
-        int process_pidfd; /* of the process whose parent that is, in a container; or -1 */
+        uint64_t id;           /* random: an id of before a restart is not taken for one of after it */
+        SpawnCall *spawn_call; /* until there is a child */
+        int pidfd;             /* of our child */
+        int process_pidfd;     /* of the process whose parent that is, in a container; or -1 */
         int error_fd;
         sd_event_source *error_source;
         sd_event_source *exit_source;
         ExecStarted on_started; /* NULL once told */
         int start_error;
-        char start_stage[EXEC_STAGE_MAX];
+        char start_stage[STAGE_SIZE];
         ExecEnded on_ended;
         void *userdata;
         GDestroyNotify free_userdata; /* or NULL */

@@ -238,6 +238,24 @@ static int devices_from_json(JsonNode *node, void *field)
         return bindings_from_json(node, MODE_STRING, field);
 }
 
+static char *bindings_refused(const void *field, OptionCheck check)
+{
+        const GPtrArray *bindings = *(GPtrArray *const *) field;
+        g_autoptr(GPtrArray) one = g_ptr_array_new();
+
+        for (guint i = 0; i < bindings->len; i++) {
+                const Binding *binding = g_ptr_array_index(bindings, i);
+
+                g_ptr_array_set_size(one, 0);
+                g_ptr_array_add(one, (void *) binding);
+                if (check(&one))
+                        return g_strdup_printf(
+                                        "%s:%s:%s", binding->source, binding->destination, binding->mode);
+        }
+
+        return NULL;
+}
+
 const OptionType option_type_mounts = {
         .signature = "a(ssas)",
         .read = mounts_read,
@@ -245,6 +263,7 @@ const OptionType option_type_mounts = {
         .to_json = mounts_to_json,
         .from_json = mounts_from_json,
         .clear = bindings_clear,
+        .refused = bindings_refused,
 };
 
 const OptionType option_type_devices = {
@@ -254,4 +273,5 @@ const OptionType option_type_devices = {
         .to_json = devices_to_json,
         .from_json = devices_from_json,
         .clear = bindings_clear,
+        .refused = bindings_refused,
 };

@@ -49,11 +49,11 @@ static const char *const capability_names[] = {
         "CHECKPOINT_RESTORE",
 };
 
-/* Nomad's default for a user, bits of the table above. */
-#define CAPABILITIES_OF_USER UINT64_C(0xa80405fb)
+/* Nomad's default for a user, bits of the table above; here that of root. */
+#define CAPABILITIES_USUAL UINT64_C(0xa80405fb)
 
 /* Nomad's for root: all that there were when its list was made. */
-#define CAPABILITIES_OF_ROOT UINT64_C(0x3fffffffff)
+#define CAPABILITIES_OF_NOMADS_ROOT UINT64_C(0x3fffffffff)
 
 #define ALL_CAPABILITIES ((UINT64_C(1) << G_N_ELEMENTS(capability_names)) - 1)
 
@@ -84,34 +84,10 @@ bool isolation_path_is_valid(const char *path)
         return *path == '/' && !g_strv_contains((const char *const *) names, "..");
 }
 
-static size_t bindings_bytes(const GPtrArray *bindings)
+/* Nomad's default. */
+static bool is_nomads(const char *name)
 {
-        size_t bytes = 0;
-
-        for (guint i = 0; bindings && i < bindings->len; i++) {
-                const Binding *binding = g_ptr_array_index(bindings, i);
-
-                bytes += strlen(binding->source) + strlen(binding->destination) + strlen(binding->mode) + 3;
-        }
-
-        return bytes;
-}
-
-size_t isolation_bytes(const Isolation *isolation)
-{
-        const char *const strings[] = {
-                isolation->root_directory,
-                isolation->task_directory,
-                isolation->network_namespace_path,
-                isolation->runtime,
-        };
-        size_t bytes = bindings_bytes(isolation->mounts) + bindings_bytes(isolation->devices);
-
-        for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
-                bytes += strings[i] ? strlen(strings[i]) + 1 : 0;
-        for (char **name = isolation->capabilities; name && *name; name++)
-                bytes += strlen(*name) + 1;
-        return bytes;
+        return g_ascii_strcasecmp(name, CAPABILITIES_NOMAD) == 0;
 }
 
 /* With or without "CAP_", in capitals or not; "all" is all of them. 0: there is none of that name. */
@@ -147,25 +123,17 @@ const char *isolation_missing_capability(const Isolation *isolation)
         for (char **name = isolation->capabilities; name && *name; name++) {
                 uint64_t capability = capability_from_name(*name);
 
-                if (capability != ALL_CAPABILITIES && !(capability & own))
+                if (!is_nomads(*name) && capability != ALL_CAPABILITIES && !(capability & own))
                         return *name;
         }
 
         return NULL;
 }
 
-char **isolation_capabilities(const Isolation *isolation, bool given, uint32_t uid)
+static char **capability_names_of(uint64_t set)
 {
-        uint64_t set = uid == 0 ? CAPABILITIES_OF_ROOT : CAPABILITIES_OF_USER;
         g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 
-        if (given) {
-                set = 0;
-                for (char **name = isolation->capabilities; name && *name; name++)
-                        set |= capability_from_name(*name);
-        }
-
-        set &= own_capabilities();
         for (size_t i = 0; i < G_N_ELEMENTS(capability_names); i++) {
                 g_autofree char *name = g_strconcat("CAP_", capability_names[i], NULL);
 
@@ -176,10 +144,47 @@ char **isolation_capabilities(const Isolation *isolation, bool given, uint32_t u
         return g_strv_builder_end(builder);
 }
 
+void isolation_init(Isolation *isolation)
+{
+        *isolation = (Isolation){
+                .user_capabilities = capability_names_of(0),
+                .root_capabilities = capability_names_of(CAPABILITIES_USUAL),
+        };
+}
+
+void isolation_clear_defaults(Isolation *isolation)
+{
+        g_clear_pointer(&isolation->user_capabilities, g_strfreev);
+        g_clear_pointer(&isolation->root_capabilities, g_strfreev);
+}
+
+void isolation_use_nomads_defaults(Isolation *isolation)
+{
+        isolation_clear_defaults(isolation);
+        isolation->user_capabilities = g_strsplit(CAPABILITIES_NOMAD, ",", -1);
+        isolation->root_capabilities = g_strsplit(CAPABILITIES_NOMAD, ",", -1);
+}
+
+char **isolation_capabilities(const Isolation *isolation, bool given, uint32_t uid)
+{
+        char **names = given       ? isolation->capabilities
+                        : uid == 0 ? isolation->root_capabilities
+                                   : isolation->user_capabilities;
+        uint64_t set = 0;
+
+        for (; names && *names; names++)
+                if (is_nomads(*names))
+                        set |= uid == 0 ? CAPABILITIES_OF_NOMADS_ROOT : CAPABILITIES_USUAL;
+                else
+                        set |= capability_from_name(*names);
+
+        return capability_names_of(set & own_capabilities());
+}
+
 const char *isolation_invalid_capabilities(const void *field)
 {
         for (char **name = *(char **const *) field; name && *name; name++)
-                if (capability_from_name(*name) == 0)
+                if (!is_nomads(*name) && capability_from_name(*name) == 0)
                         return "names a capability that capabilities(7) does not have";
 
         return NULL;

@@ -34,7 +34,20 @@ typedef struct Isolation {
         char *network_namespace_path;
         char *runtime;
         char *seccomp_profile;
+
+        /* What a user and root have where "Capabilities" is not given, for as long as the task lives. */
+        char **user_capabilities;
+        char **root_capabilities;
 } Isolation;
+
+/* In a list of capabilities: what Nomad gives by default, 13 to a user and 38 to root. */
+#define CAPABILITIES_NOMAD "nomad"
+
+/* Today's defaults. What is set besides is freed by the table of the spec. */
+void isolation_init(Isolation *isolation);
+void isolation_clear_defaults(Isolation *isolation);
+/* Those of version 0.1.0. */
+void isolation_use_nomads_defaults(Isolation *isolation);
 
 extern const OptionType option_type_mounts;  /* a(ssas) GPtrArray * of Binding */
 extern const OptionType option_type_devices; /* a(sss)  GPtrArray * of Binding */
@@ -51,11 +64,9 @@ bool isolation_path_is_valid(const char *path);
 /* Whether "private" is what PIDMode or IPCMode says. */
 bool isolation_mode_is_private(const char *mode);
 
-/* All the strings, for the limit on a spec. */
-size_t isolation_bytes(const Isolation *isolation);
-
-/* The names of the capabilities that a process of that user has, as the runtime wants them: those given, or Nomad's: 13 for a
- * user, 38 for root; of these and of "all" those that this service has itself. Freed by the caller with g_strfreev(). */
+/* The names of the capabilities that a process of that user has, as the runtime wants them: those given, or
+ * the defaults; of these, and of "all", those that this service has itself. Freed by the caller with
+ * g_strfreev(). */
 char **isolation_capabilities(const Isolation *isolation, bool given, uint32_t uid);
 
 /* The first of Capabilities that this service does not have itself, or NULL. */

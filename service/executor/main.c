@@ -12,7 +12,7 @@ static int run(Manager *manager, int argc, char **argv)
         if (r != 0)
                 return r;
 
-        /* before the name is taken: the call that activated us is answered for every task */
+        /* while calls are held: the one that activated us is answered for every task */
         r = manager_adopt_tasks(manager);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "Cannot take over the tasks");

@@ -17,6 +17,8 @@ static int on_job_removed(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_bu
         Task *task;
         int r;
 
+        if (!name_owner_sent(&manager->systemd, m))
+                return 0;
         r = sd_bus_message_read(m, "uoss", &id, &job, &unit, &result);
         if (r < 0)
                 return r;
@@ -42,6 +44,8 @@ static int on_unit_removed(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_b
         Task *task;
         int r;
 
+        if (!name_owner_sent(&manager->systemd, m))
+                return 0;
         r = sd_bus_message_read(m, "so", &unit, NULL);
         if (r < 0)
                 return r;
@@ -60,6 +64,8 @@ static int on_request_stop(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_b
         Task *task;
         int r;
 
+        if (!name_owner_sent(&manager->systemd, m))
+                return 0;
         r = sd_bus_path_decode(sd_bus_message_get_path(m), SYSTEMD_UNIT_PATH, &unit);
         if (r <= 0)
                 return r;

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "process.h"
 #include "state-file.h"
+#include "systemd.h"
 #include "task.h"
 
 #define UNIT_PREFIX "nomad-task-"
@@ -85,6 +86,12 @@ static int open_state(Manager *manager)
         if (r < 0)
                 return r;
         r = open_or_make_dir_at(fd, "tasks", 0700, &manager->tasks_fd);
+        if (r == -ENOTDIR || r == -ELOOP) {
+                r = state_set_aside(fd, "tasks", "is no directory");
+                if (r < 0)
+                        return r;
+                r = open_or_make_dir_at(fd, "tasks", 0700, &manager->tasks_fd);
+        }
         if (r < 0)
                 return log_errno(LOG_ERR, r, "Cannot create the state directory");
 
@@ -112,6 +119,21 @@ static int inspect_system(Manager *manager)
         return 0;
 }
 
+/* The question who systemd is goes first, so that it is answered before anything of systemd's arrives. */
+static int own_name(Manager *manager)
+{
+        int r;
+
+        r = name_owner_init(&manager->systemd, manager->service.bus, SYSTEMD_NAME);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot ask the bus for systemd");
+        r = held_calls_init(&manager->held_calls, manager->service.bus);
+        if (r < 0)
+                return log_errno(LOG_ERR, r, "Cannot hold calls");
+
+        return service_own_name(&manager->service);
+}
+
 static void destroy_task(void *task)
 {
         task_free(task);
@@ -134,6 +156,7 @@ int manager_init(Manager *manager, int argc, char **argv)
                                 .summary = "Starts and supervises tasks as transient systemd scopes" },
                 .tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, destroy_task),
                 .tasks_fd = -1,
+                .adoption = { .unread = g_ptr_array_new_with_free_func(g_free) },
                 .spawner = SPAWNER_NULL,
         };
 
@@ -144,6 +167,11 @@ int manager_init(Manager *manager, int argc, char **argv)
         if (!manager->runtime)
                 manager->runtime = g_strdup(CONTAINER_RUNTIME);
         bus_queue_init(&manager->calls, manager->service.bus);
+        manager->journal = journal_new(JOURNAL_SOCKET);
+        notices_init(&manager->notices, manager->service.event, manager->journal);
+        r = own_name(manager);
+        if (r < 0)
+                return r;
         r = caller_registry_init(&manager->callers, manager->service.bus);
         if (r < 0)
                 return log_errno(LOG_ERR, r, "Cannot watch the bus");
@@ -170,8 +198,14 @@ int manager_init(Manager *manager, int argc, char **argv)
 void manager_clear(Manager *manager)
 {
         g_clear_pointer(&manager->tasks, g_hash_table_unref);
+        notices_clear(&manager->notices);
+        journal_free(manager->journal);
+        g_ptr_array_unref(manager->adoption.unread);
+        sd_event_source_disable_unref(manager->adoption.source);
         manager_unwatch_systemd(manager);
         bus_queue_clear(&manager->calls);
+        held_calls_clear(&manager->held_calls);
+        name_owner_clear(&manager->systemd);
         caller_registry_clear(&manager->callers);
         safe_closep(&manager->tasks_fd);
         spawner_clear(&manager->spawner);

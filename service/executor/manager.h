@@ -7,6 +7,10 @@
 
 #include "bus-queue.h"
 #include "caller.h"
+#include "held-calls.h"
+#include "journal.h"
+#include "name-owner.h"
+#include "notices.h"
 #include "service.h"
 #include "spawner.h"
 
@@ -39,10 +43,22 @@ typedef struct UnitWatch {
         sd_event_source *linger_source;
 } UnitWatch;
 
+/* States that could not be read yet, which are read again. */
+typedef struct Adoption {
+        GPtrArray *unread; /* of labels */
+        uint64_t delay_usec;
+        sd_event_source *source;
+} Adoption;
+
 typedef struct Manager {
         Service service;
+        NameOwner systemd;
+        HeldCalls held_calls; /* until tasks of before are settled */
+        Adoption adoption;
         CallerRegistry callers;
-        BusQueue calls;    /* ours, of systemd and logmon */
+        BusQueue calls; /* ours, of systemd and logmon */
+        Journal *journal;
+        Notices notices;
         GHashTable *tasks; /* label to Task, owned */
         int tasks_fd;      /* RUNTIME_DIRECTORY/tasks, a directory for each task */
         Spawner spawner;
@@ -56,7 +72,8 @@ typedef struct Manager {
         unsigned n_controlled_scopes;
 } Manager;
 
-/* Opens what the service needs. The bus is connected but the name not yet taken. Failures have been logged. */
+/* Opens what the service needs and takes its name. Calls are held until manager_settle_tasks(). Failures
+ * have been logged. */
 int manager_init(Manager *manager, int argc, char **argv);
 void manager_clear(Manager *manager);
 
@@ -68,10 +85,12 @@ Task *manager_find_task_by_unit(Manager *manager, const char *unit);
  * reaped. */
 int manager_find_task_by_pidfd(Manager *manager, int pidfd, Task **ret);
 
-/* Takes over what the state directory has: tasks that still run, tasks that have ended. */
+/* Takes over what the state directory has: tasks that still run, tasks that have ended. What cannot be read
+ * is set aside, or read again later. */
 int manager_adopt_tasks(Manager *manager);
 
-/* Runs the loop until it is known of each of them whether it has started; what was cut off may still be on its way out. */
+/* Runs the loop until it is known of each of them whether it has started, and lets calls in; what was cut
+ * off may still be on its way out. */
 int manager_settle_tasks(Manager *manager);
 
 /* The manager's objects on the bus (manager-dbus.c), and what it watches of systemd (manager-systemd.c). */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "program.h"
 
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "protocol.h"
@@ -61,6 +65,30 @@ static void add_list(GString *block, const char *key, char **list)
                 launch_block_add(block, key, "%s", *entry);
 }
 
+/* "infinity" is all that there can be, as for systemd: the kernel would refuse it. */
+static uint64_t most_descriptors(void)
+{
+        bool may_raise = geteuid() == 0 && prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 1;
+        g_autofree char *text = NULL;
+        struct rlimit own = { 0 };
+        uint64_t most;
+
+        (void) getrlimit(RLIMIT_NOFILE, &own);
+        if (!may_raise || !g_file_get_contents("/proc/sys/fs/nr_open", &text, NULL, NULL))
+                return own.rlim_max;
+
+        most = g_ascii_strtoull(text, NULL, 10);
+        return most > 0 ? most : own.rlim_max;
+}
+
+static void cap_nofile(ResourceLimit *limit)
+{
+        if (limit->soft == UINT64_MAX)
+                limit->soft = most_descriptors();
+        if (limit->hard == UINT64_MAX)
+                limit->hard = most_descriptors();
+}
+
 GArray *program_limits(const Task *task)
 {
         const GArray *given = task->spec.resource_limits;
@@ -71,7 +99,10 @@ GArray *program_limits(const Task *task)
                 const ResourceLimit *limit = &g_array_index(given, ResourceLimit, i);
 
                 g_array_append_val(limits, *limit);
-                has_nofile = has_nofile || limit->resource == RLIMIT_NOFILE;
+                if (limit->resource == RLIMIT_NOFILE) {
+                        cap_nofile(&g_array_index(limits, ResourceLimit, limits->len - 1));
+                        has_nofile = true;
+                }
         }
 
         /* this service raised its own: a task gets what it would have got without */

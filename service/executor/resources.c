@@ -10,6 +10,9 @@
 /* systemd's range for CPUWeight= and IOWeight=, the kernel's for the files behind them. */
 #define WEIGHT_MAX 10000U
 
+/* What a task of one process needs. */
+#define TASKS_MAX_MIN 2U
+
 /* Bits in the mask that systemd is sent; far above what Linux supports today. */
 #define CPUS_MAX 8192U
 
@@ -40,6 +43,14 @@ const char *resource_invalid_weight(const void *field)
         uint64_t value = *(const uint64_t *) field;
 
         return value < 1 || value > WEIGHT_MAX ? "is not between 1 and 10000" : NULL;
+}
+
+/* The supervisor is one of them. */
+const char *resource_invalid_tasks(const void *field)
+{
+        return *(const uint64_t *) field < TASKS_MAX_MIN
+                        ? "must be at least 2, as the task's supervisor counts"
+                        : NULL;
 }
 
 /* One of "N" and "N-M"; false if TEXT is neither, or more than CPUS_MAX. */

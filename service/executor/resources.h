@@ -40,6 +40,7 @@ int resources_append(sd_bus_message *m, const Resources *resources, uint64_t set
 /* The checks of the values, for the two tables. */
 const char *resource_invalid_weight(const void *field);
 const char *resource_invalid_cpus(const void *field);
+const char *resource_invalid_tasks(const void *field);
 
 /* The entries of a table whose struct T has the Resources at MEMBER (empty for Resources itself). */
 #define RESOURCE_OPTION(T, k, t, member, check)                                                         \
@@ -59,6 +60,6 @@ const char *resource_invalid_cpus(const void *field);
                         RESOURCE_OPTION(T, "AllowedCPUs", string, MEMBER allowed_cpus,                     \
                                         resource_invalid_cpus),                                            \
                         RESOURCE_OPTION(T, "IOWeight", uint64, MEMBER io_weight, resource_invalid_weight), \
-                        RESOURCE_OPTION(T, "TasksMax", uint64, MEMBER tasks_max, option_invalid_if_zero64)
+                        RESOURCE_OPTION(T, "TasksMax", uint64, MEMBER tasks_max, resource_invalid_tasks)
 
 G_END_DECLS

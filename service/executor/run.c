@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -14,6 +15,9 @@
 #include "log.h"
 
 #define READ_SIZE 16384U
+
+/* A check that is over time is killed again after that: what was there may have been too much for one pass. */
+#define KILL_AGAIN_USEC UINT64_C(1000000)
 
 /* A whole pipe of the size that unprivileged users may set. */
 #define READS_MAX 64U
@@ -35,6 +39,7 @@ typedef struct Run {
         sd_event_source *deadline_source;
         GByteArray *output; /* its end is what counts */
         bool timed_out, truncated;
+        bool abandoned; /* by its caller */
 } Run;
 
 static void remove_cgroup(Run *run)
@@ -45,6 +50,14 @@ static void remove_cgroup(Run *run)
         (void) cgroup_kill(run->cgroup_fd);
         (void) unlinkat(run->parent_fd, run->cgroup_name, AT_REMOVEDIR);
         run->cgroup_fd = safe_close(run->cgroup_fd);
+}
+
+/* Its program by pidfd too, since it may have left its cgroup. */
+static void kill_check(const Run *run)
+{
+        if (run->session)
+                (void) exec_session_kill(run->session, SIGKILL);
+        (void) cgroup_kill(run->cgroup_fd);
 }
 
 static void run_free(void *userdata)
@@ -219,21 +232,24 @@ static int on_events(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd
         return 0;
 }
 
-static int on_deadline(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
+static int on_deadline(sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
 {
         Run *run = userdata;
 
         run->timed_out = true;
-        (void) cgroup_kill(run->cgroup_fd);
-        return 0;
+        kill_check(run);
+        /* until all of it is gone, and this with it */
+        (void) sd_event_source_set_time_relative(source, KILL_AGAIN_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 /* Nobody is left to be told. */
 static void on_caller_gone(void *userdata)
 {
-        const Run *run = userdata;
+        Run *run = userdata;
 
-        (void) cgroup_kill(run->cgroup_fd);
+        run->abandoned = true;
+        kill_check(run);
 }
 
 static void on_started(ExecSession *session, int error, const char *stage, void *userdata)
@@ -241,8 +257,12 @@ static void on_started(ExecSession *session, int error, const char *stage, void 
         g_auto(sd_bus_error) failure = SD_BUS_ERROR_NULL;
         Run *run = userdata;
 
-        if (!error)
+        if (!error) {
+                /* it was not there yet when the others were killed */
+                if (run->timed_out || run->abandoned)
+                        kill_check(run);
                 return;
+        }
 
         exec_set_start_error(session, run->command, error, stage, &failure);
         (void) sd_bus_reply_method_error(run->message, &failure);
@@ -259,11 +279,11 @@ static void on_ended(G_GNUC_UNUSED ExecSession *session, void *userdata)
         finish_when_complete(run);
 }
 
-static int make_output(Run *run, int *ret_write_fd)
+static int make_output(Run *run, uid_t uid, int *ret_write_fd)
 {
         int r;
 
-        r = fd_make_pipe(&run->output_fd, ret_write_fd);
+        r = fd_make_output_pipe(uid, &run->output_fd, ret_write_fd);
         if (r < 0)
                 return r;
 
@@ -290,7 +310,8 @@ static int watch(Run *run, uint64_t timeout_usec)
         if (r < 0)
                 return r;
         run->caller = caller_watch_new(&run->task->manager->callers, run->message, on_caller_gone, run);
-        if (timeout_usec == 0 || timeout_usec == UINT64_MAX)
+        /* what does not fit behind the present is later than anybody lives to see */
+        if (timeout_usec == 0 || timeout_usec >= UINT64_MAX - (uint64_t) g_get_monotonic_time())
                 return 0;
 
         return sd_event_add_time_relative(
@@ -325,7 +346,7 @@ int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
         run = run_new(task, m, argv[0]);
         r = make_cgroup(run);
         if (r >= 0)
-                r = make_output(run, &output_fd);
+                r = make_output(run, program.credentials->uid, &output_fd);
         if (r >= 0)
                 r = watch(run, timeout_usec);
         /* last, so that what has been started is looked after */

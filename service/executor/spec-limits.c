@@ -46,6 +46,11 @@ const char *resource_limit_name(int resource)
         return "";
 }
 
+static const char *name_of(const ResourceLimit *limit)
+{
+        return limit->resource < 0 ? limit->unknown : resource_limit_name(limit->resource);
+}
+
 static bool has_limit(const GArray *limits, int resource)
 {
         for (guint i = 0; i < limits->len; i++)
@@ -68,6 +73,7 @@ static int limits_read(sd_bus_message *m, void *field)
         while ((r = sd_bus_message_read(m, "{s(tt)}", &name, &limit.soft, &limit.hard)) > 0) {
                 /* an unknown name is kept, as -1, for the check that follows */
                 limit.resource = limit_from_name(name);
+                (void) g_strlcpy(limit.unknown, limit.resource < 0 ? name : "", sizeof limit.unknown);
                 if (limit.resource >= 0 && has_limit(limits, limit.resource))
                         return -ENOTUNIQ;
                 g_array_append_val(limits, limit);
@@ -92,8 +98,7 @@ static int limits_append(sd_bus_message *m, const void *field)
         for (guint i = 0; limits && i < limits->len; i++) {
                 const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
 
-                r = sd_bus_message_append(m, "{s(tt)}", resource_limit_name(limit->resource), limit->soft,
-                                limit->hard);
+                r = sd_bus_message_append(m, "{s(tt)}", name_of(limit), limit->soft, limit->hard);
                 if (r < 0)
                         return r;
         }
@@ -112,7 +117,7 @@ static JsonNode *limits_to_json(const void *field)
 
                 json_array_add_int_element(pair, (gint64) limit->soft);
                 json_array_add_int_element(pair, (gint64) limit->hard);
-                json_object_set_array_member(object, resource_limit_name(limit->resource), pair);
+                json_object_set_array_member(object, name_of(limit), pair);
         }
 
         return json_node_init_object(json_node_alloc(), object);
@@ -133,6 +138,7 @@ static int limits_from_json(JsonNode *node, void *field)
                 JsonArray *pair = JSON_NODE_HOLDS_ARRAY(value) ? json_node_get_array(value) : NULL;
                 ResourceLimit limit = { .resource = limit_from_name(name) };
 
+                (void) g_strlcpy(limit.unknown, limit.resource < 0 ? name : "", sizeof limit.unknown);
                 if (!pair || json_array_get_length(pair) != 2)
                         return -EINVAL;
                 for (guint i = 0; i < 2; i++)
@@ -153,6 +159,23 @@ static void limits_clear(void *field)
         g_clear_pointer((GArray **) field, g_array_unref);
 }
 
+static char *limits_refused(const void *field, OptionCheck check)
+{
+        GArray *limits = *(GArray *const *) field;
+        g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(ResourceLimit));
+
+        for (guint i = 0; i < limits->len; i++) {
+                const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
+
+                g_array_set_size(one, 0);
+                g_array_append_vals(one, limit, 1);
+                if (check(&one))
+                        return g_strdup(name_of(limit));
+        }
+
+        return NULL;
+}
+
 const OptionType option_type_limits = {
         .signature = "a{s(tt)}",
         .read = limits_read,
@@ -160,6 +183,7 @@ const OptionType option_type_limits = {
         .to_json = limits_to_json,
         .from_json = limits_from_json,
         .clear = limits_clear,
+        .refused = limits_refused,
 };
 
 const char *spec_invalid_limits(const void *field)
@@ -170,7 +194,7 @@ const char *spec_invalid_limits(const void *field)
                 const ResourceLimit *limit = &g_array_index(limits, ResourceLimit, i);
 
                 if (limit->resource < 0)
-                        return "names a resource that setrlimit(2) does not have";
+                        return "names a limit that setrlimit(2) does not have";
                 if (limit->soft > limit->hard)
                         return "has a soft limit above the hard limit";
         }

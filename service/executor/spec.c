@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bus-error.h"
+#include "log-config.h"
 #include "process.h"
 
 static const char *invalid_command(const void *field)
@@ -19,7 +20,7 @@ static const char *invalid_slice(const void *field)
 
         /* systemd checks the rest */
         if (!g_str_has_suffix(slice, ".slice") || strchr(slice, '/'))
-                return "is not the name of a slice unit";
+                return "is not the name of a slice unit such as foo.slice";
         return NULL;
 }
 
@@ -37,7 +38,7 @@ static const char *invalid_oom_score_adjust(const void *field)
 
 static const char *invalid_umask(const void *field)
 {
-        return *(const uint32_t *) field > 0777 ? "is not between 0 and 0777" : NULL;
+        return *(const uint32_t *) field > 0777 ? "is not between 0 and 0777 (octal)" : NULL;
 }
 
 static const char *invalid_log_targets(const void *field)
@@ -109,7 +110,7 @@ const Option task_spec_options[] = {
         OPTION("LogName", string, log_name, .invalid = invalid_log_name),
         OPTION("LogMaxFiles", uint32, log_max_files, .invalid = option_invalid_if_zero32),
         OPTION("LogMaxFileSize", uint64, log_max_file_size, .invalid = option_invalid_if_zero64),
-        OPTION("LogFields", dict, log_fields),
+        OPTION("LogFields", dict, log_fields, .invalid = log_invalid_fields),
         OPTION("LogOverflow", string, log_overflow, .invalid = invalid_log_overflow),
         OPTION("RunOutputMax", uint32, run_output_max, .invalid = invalid_run_output),
         RESOURCE_OPTIONS(TaskSpec, resources.),
@@ -129,11 +130,13 @@ void task_spec_init(TaskSpec *spec)
                 .stdout_fd = -1,
                 .stderr_fd = -1,
         };
+        isolation_init(&spec->isolation);
 }
 
 void task_spec_clear(TaskSpec *spec)
 {
         options_clear(task_spec_options, n_task_spec_options, spec);
+        isolation_clear_defaults(&spec->isolation);
 }
 
 bool task_spec_is_set(const TaskSpec *spec, const char *key)
@@ -205,16 +208,6 @@ static int check_isolation(const TaskSpec *spec, sd_bus_error *error)
         return 0;
 }
 
-static size_t strv_bytes(char **list)
-{
-        size_t bytes = 0;
-
-        for (char **entry = list; entry && *entry; entry++)
-                bytes += strlen(*entry) + 1;
-
-        return bytes;
-}
-
 static size_t string_bytes(const char *string)
 {
         return string ? strlen(string) + 1 : 0;
@@ -236,33 +229,11 @@ static size_t dict_bytes(GHashTable *dict)
         return bytes;
 }
 
-static int check_size(const TaskSpec *spec, sd_bus_error *error)
+static int check_labels(const TaskSpec *spec, sd_bus_error *error)
 {
-        const char *const strings[] = {
-                spec->command,
-                spec->user,
-                spec->group,
-                spec->working_directory,
-                spec->description,
-                spec->slice,
-                spec->stdout_path,
-                spec->stderr_path,
-                spec->log_directory,
-                spec->log_name,
-        };
-        size_t bytes = strv_bytes(spec->arguments) + strv_bytes(spec->environment) +
-                        strv_bytes(spec->log_targets) + dict_bytes(spec->log_fields) +
-                        isolation_bytes(&spec->isolation);
-
         if (dict_bytes(spec->labels) > SPEC_LABELS_BYTES_MAX)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "Labels are more than %u bytes",
                                 SPEC_LABELS_BYTES_MAX);
-
-        for (size_t i = 0; i < G_N_ELEMENTS(strings); i++)
-                bytes += string_bytes(strings[i]);
-        if (bytes > SPEC_BYTES_MAX)
-                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "The spec is more than %u bytes",
-                                SPEC_BYTES_MAX);
 
         return 0;
 }
@@ -282,7 +253,7 @@ int task_spec_read(TaskSpec *spec, sd_bus_message *m, sd_bus_error *error)
         if (r < 0)
                 return r;
 
-        return check_size(spec, error);
+        return check_labels(spec, error);
 }
 
 uint64_t task_spec_resources_set(const TaskSpec *spec)

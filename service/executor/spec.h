@@ -13,7 +13,6 @@
 G_BEGIN_DECLS
 
 /* All strings of a spec together; the kernel's own limit on one argument is 128 KiB. Labels are in every list of tasks. */
-#define SPEC_BYTES_MAX        (1024U * 1024U)
 #define SPEC_LABELS_BYTES_MAX 4096U
 
 /* How much of the output of a Run is kept: Nomad's amount unless the task asks for more. */
@@ -28,6 +27,7 @@ G_BEGIN_DECLS
 typedef struct ResourceLimit {
         int resource;
         uint64_t soft, hard; /* UINT64_MAX: no limit */
+        char unknown[24];    /* where RESOURCE is -1: its name, or as much of it as there is room for */
 } ResourceLimit;
 
 /* "NOFILE", as in the spec. */

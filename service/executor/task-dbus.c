@@ -288,7 +288,7 @@ static const sd_bus_vtable task_vtable[] = {
 };
 
 static int find_task(UNUSED sd_bus *bus, const char *path, UNUSED const char *interface, void *userdata,
-                void **ret_found, sd_bus_error *error)
+                void **ret_found, UNUSED sd_bus_error *error)
 {
         Manager *manager = userdata;
         const char *label;
@@ -298,10 +298,27 @@ static int find_task(UNUSED sd_bus *bus, const char *path, UNUSED const char *in
                 return 0;
         task = manager_find_task(manager, label);
         if (!task)
-                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TASK, "There is no task at %s", path);
+                return 0;
 
         *ret_found = task;
         return 1;
+}
+
+/* Before the vtable, which knows its own methods only: what calls a task that is gone learns that, whatever
+ * it calls. */
+static int on_call(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *path = sd_bus_message_get_path(m), *label;
+        Manager *manager = userdata;
+
+        if (g_str_equal(path, TASK_PREFIX))
+                return 0;
+        if (label_from_path(path, TASK_PREFIX, &label) < 0)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_OBJECT, "Unknown object '%s'.", path);
+        if (!manager_find_task(manager, label))
+                return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TASK, "There is no task at %s", path);
+
+        return 0;
 }
 
 static int enumerate_tasks(UNUSED sd_bus *bus, UNUSED const char *prefix, void *userdata, char ***ret_nodes,
@@ -329,6 +346,9 @@ int task_objects_register(Manager *manager)
 {
         int r;
 
+        r = sd_bus_add_fallback(manager->service.bus, NULL, TASK_PREFIX, on_call, manager);
+        if (r < 0)
+                return r;
         r = sd_bus_add_fallback_vtable(manager->service.bus, NULL, TASK_PREFIX, TASK_INTERFACE, task_vtable,
                         find_task, manager);
         if (r < 0)

@@ -2,12 +2,15 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
 #include "container.h"
 #include "fault.h"
 #include "log.h"
+#include "protocol.h"
+#include "state-file.h"
 #include "task-dbus.h"
 #include "task-freeze.h"
 #include "task-launch.h"
@@ -18,9 +21,11 @@ struct TaskEnding {
         bool unit_gone;
         bool log_complete;
         bool scope_stopped; /* by us, because it did not go by itself */
+        bool scope_stays;   /* with processes that cannot be killed: not waited for */
         BusCall *unit_call;
         sd_event_source *unit_source;
-        Manager *watching; /* systemd's units, or NULL */
+        Manager *watching;    /* systemd's units, or NULL */
+        ReadAgain read_again; /* while the exit record cannot be read */
 };
 
 TaskEnding *task_ending_free(TaskEnding *ending)
@@ -30,6 +35,7 @@ TaskEnding *task_ending_free(TaskEnding *ending)
 
         bus_call_free(ending->unit_call);
         sd_event_source_disable_unref(ending->unit_source);
+        sd_event_source_disable_unref(ending->read_again.source);
         if (ending->watching)
                 manager_unwatch_units(ending->watching);
         g_free(ending);
@@ -80,12 +86,10 @@ static uint64_t now_realtime(void)
         return (uint64_t) g_get_real_time();
 }
 
-static void finish(Task *task)
+static void finish(Task *task, bool known)
 {
-        bool known;
         int r;
 
-        known = task_read_exit_record(task) >= 0;
         container_remove(task);
 
         task_scope_release_controller(task);
@@ -93,6 +97,9 @@ static void finish(Task *task)
         if (!known)
                 task->exit_timestamp = task->progress.lost_timestamp = now_realtime();
         task->state = known ? TASK_EXITED : TASK_LOST;
+
+        /* before it is on disk: rather twice than never */
+        task_journal_end(task);
 
         /* Without room for it the next service finds the exit record and comes to the same end. */
         r = task_state_save(task);
@@ -104,9 +111,38 @@ static void finish(Task *task)
 
         fault_point(FAULT_END_SAVED);
         task->ending = task_ending_free(task->ending);
-        task->runtime_source = sd_event_source_disable_unref(task->runtime_source);
         task_emit_ended(task);
         waiter_list_reply(&task->waiters, task_reply_wait, task);
+}
+
+static void read_status(Task *task);
+
+static int on_read_again(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
+{
+        read_status(userdata);
+        return 0;
+}
+
+/* Nobody is told anything meanwhile: the record is there. */
+static void read_again_later(Task *task, int error)
+{
+        int r;
+
+        r = task_read_again_later(task, &task->ending->read_again, EXIT_RECORD, error, on_read_again);
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "The status of task '%s' is not known before the next start",
+                                task->id);
+}
+
+static void read_status(Task *task)
+{
+        int r;
+
+        r = task_read_exit_record(task);
+        if (task_record_is_unread(r))
+                read_again_later(task, r);
+        else
+                finish(task, r >= 0);
 }
 
 static void finish_when_complete(Task *task)
@@ -117,7 +153,7 @@ static void finish_when_complete(Task *task)
         if (task->launch)
                 finish_failed(task);
         else
-                finish(task);
+                read_status(task);
 }
 
 void task_ending_unit_gone(Task *task)
@@ -159,7 +195,7 @@ static void end_unit(Task *task)
 {
         int r;
 
-        if (task->launch && !task->launch->scope_requested) {
+        if (task->ending->scope_stays || (task->launch && !task->launch->scope_requested)) {
                 task_ending_unit_gone(task);
                 return;
         }
@@ -207,7 +243,7 @@ static void end_log(Task *task)
 }
 
 /* A supervisor that was killed leaves its task behind: its status is lost, but it does not stay. */
-static void kill_leftovers(const Task *task)
+static void kill_leftovers(Task *task)
 {
         _cleanup_close_ int fd = -1;
         int r;
@@ -221,6 +257,30 @@ static void kill_leftovers(const Task *task)
                 r = task->launch && !task->launch->scope_requested ? 0 : task_scope_kill(task);
         if (r < 0 && r != -ENOENT)
                 (void) log_errno(LOG_WARNING, r, "Cannot kill what is left of task '%s'", task->id);
+
+        /* after its cgroup: a supervisor that lives, of a task whose state is damaged, is to record nothing */
+        task_kill_known(task);
+}
+
+/* Once: the record goes with it. Whether the scope has processes that stay is returned. */
+static bool tell_what_is_left(const Task *task)
+{
+        g_autoptr(GHashTable) record = NULL;
+        const char *stragglers, *outside;
+
+        if (record_file_read(task->state_fd, LEFT_RECORD, &record) < 0)
+                return false;
+
+        (void) unlinkat(task->state_fd, LEFT_RECORD, 0);
+        stragglers = g_hash_table_lookup(record, LEFT_STRAGGLERS);
+        outside = g_hash_table_lookup(record, LEFT_OUTSIDE);
+        if (stragglers)
+                log_warning("Task '%s' has ended, but cannot be rid of its processes %s: %s stays until they end",
+                                task->id, stragglers, task->unit);
+        if (outside)
+                log_notice("Task '%s' has ended, and its processes %s, which are in other cgroups, go on",
+                                task->id, outside);
+        return stragglers != NULL;
 }
 
 void task_begin_ending(Task *task)
@@ -231,9 +291,11 @@ void task_begin_ending(Task *task)
         fault_point(FAULT_END_BEGIN);
         task->ending = g_new0(TaskEnding, 1);
         task_freeze_end(task);
+        task_stop_end(task);
         task_stats_end(task);
         /* a supervisor that was killed may have left something, whether or not it had recorded the end */
         kill_leftovers(task);
+        task->ending->scope_stays = tell_what_is_left(task);
 
         /* both may complete at once, and with the second the task may be gone */
         if (task_has_log(task)) {

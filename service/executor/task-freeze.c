@@ -86,7 +86,7 @@ static int on_events(
         return 0;
 }
 
-static int set_frozen(const Task *task, bool frozen)
+static int set_own_frozen(const Task *task, bool frozen)
 {
         _cleanup_close_ int fd = -1;
         int r;
@@ -104,7 +104,7 @@ static int on_deadline(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint
 
         /* half of a task frozen is of no use to anybody */
         if (frozen)
-                (void) set_frozen(task, false);
+                (void) set_own_frozen(task, false);
         fail(task, SD_BUS_ERROR_TIMEOUT, "Task '%s' could not be %s within %u s", task->id,
                         frozen ? "frozen" : "thawed", (unsigned) (TASK_FREEZE_TIMEOUT_USEC / 1000000));
         return 0;
@@ -124,6 +124,13 @@ static int watch(TaskFreeze *freeze)
                         TASK_FREEZE_TIMEOUT_USEC, 0, on_deadline, freeze->task);
 }
 
+/* A task is thawed whoever froze its scope. */
+static int set_frozen(Task *task, bool frozen)
+{
+        return frozen ? set_own_frozen(task, true) : task_thaw(task);
+}
+
+/* The last step is the one that has an effect. */
 static int begin(Task *task, bool frozen)
 {
         TaskFreeze *freeze;
@@ -136,9 +143,6 @@ static int begin(Task *task, bool frozen)
         events_fd = openat(cgroup_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
         if (events_fd < 0)
                 return -errno;
-        r = cgroup_set_frozen(cgroup_fd, frozen);
-        if (r < 0)
-                return r;
 
         freeze = g_new(TaskFreeze, 1);
         *freeze = (TaskFreeze){
@@ -148,6 +152,8 @@ static int begin(Task *task, bool frozen)
                 .events_fd = take_fd(&events_fd),
         };
         r = watch(freeze);
+        if (r >= 0)
+                r = set_frozen(task, frozen);
         if (r < 0) {
                 task_freeze_free(freeze);
                 return r;
@@ -190,7 +196,7 @@ void task_freeze_undo(Task *task)
 {
         int r;
 
-        r = set_frozen(task, false);
+        r = task_thaw(task);
         if (r < 0 && r != -ESRCH)
                 (void) log_errno(LOG_WARNING, r, "Cannot thaw task '%s', which is to stop", task->id);
         if (task->freeze && task->freeze->frozen)

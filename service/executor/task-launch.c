@@ -13,6 +13,7 @@
 #include "fault.h"
 #include "log.h"
 #include "protocol.h"
+#include "reap.h"
 #include "state-file.h"
 #include "task-dbus.h"
 #include "task-launch.h"
@@ -27,11 +28,13 @@ TaskLaunch *task_launch_free(TaskLaunch *launch)
                 return NULL;
 
         sd_bus_message_unref(launch->message);
+        spawn_call_free(launch->spawn_call);
         bus_call_free(launch->log_call);
         bus_call_free(launch->scope_call);
         bus_call_free(launch->invocation_call);
         sd_event_source_disable_unref(launch->status_source);
         sd_event_source_disable_unref(launch->deadline_source);
+        sd_event_source_disable_unref(launch->read_again.source);
         safe_close(launch->gate_fd);
         safe_close(launch->status_fd);
         safe_close(launch->stdout_fd);
@@ -98,25 +101,48 @@ void task_launch_fail(Task *task, const char *error_name, const char *format, ..
         close_gate_of_failed(task);
 }
 
+static void kill_supervisor(const Task *task)
+{
+        if (task->supervisor_pidfd >= 0)
+                (void) pidfd_kill(task->supervisor_pidfd, SIGKILL);
+}
+
+/* A client is told of no task that is not saved: without room it is undone, although it runs. One that was
+ * adopted goes on, and only lacks the invocation id. False: it is undone, and the task may be gone. */
+static bool save_started(Task *task)
+{
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = task_state_save(task);
+        if (r >= 0)
+                return true;
+        if (!task->launch->message) {
+                (void) log_errno(LOG_WARNING, r, "Cannot save the state of task '%s', ignoring", task->id);
+                return true;
+        }
+
+        kill_supervisor(task);
+        (void) sd_bus_error_set_errnof(&error, r, "Cannot save the task's state: %s", g_strerror(-r));
+        task_launch_fail(task, error.name, "%s", error.message);
+        return false;
+}
+
 static void succeed(Task *task)
 {
         TaskLaunch *launch = task->launch;
         int r;
 
+        if (!save_started(task))
+                return;
+
         task->launch = NULL;
         task->state = task->progress.stopping ? TASK_STOPPING : TASK_RUNNING;
-        r = task_arm_runtime_max(task);
+        r = task_stop_begin(task);
         if (r < 0)
                 (void) log_errno(LOG_WARNING, r, "Cannot set the timer of task '%s'", task->id);
 
-        /* It runs and cannot be undone; without room for this, a later service only lacks the invocation id. */
-        r = task_state_save(task);
-        if (r < 0)
-                (void) log_errno(LOG_WARNING, r, "Cannot save the state of task '%s', ignoring", task->id);
-
-        r = task_stop_resume(task);
-        if (r < 0)
-                (void) log_errno(LOG_WARNING, r, "Cannot stop task '%s'", task->id);
+        task_stop_resume(task);
 
         fault_point(FAULT_LAUNCH_BEFORE_REPLY);
         task_emit_new(task);
@@ -202,6 +228,43 @@ static int on_status(
         return 0;
 }
 
+static void look_for_record(Task *task);
+
+static int on_read_again(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
+{
+        Task *task = userdata;
+
+        if (!task->launch->started && !task_launch_has_failed(task))
+                look_for_record(task);
+        return 0;
+}
+
+static void read_again_later(Task *task, int error)
+{
+        int r;
+
+        r = task_read_again_later(task, &task->launch->read_again, START_RECORD, error, on_read_again);
+        if (r < 0)
+                (void) log_errno(LOG_ERR, r, "Cannot set the timer of task '%s'", task->id);
+}
+
+/* Of a launch that was adopted: the supervisor writes the record, if it does, before it ends. */
+static void look_for_record(Task *task)
+{
+        g_autoptr(GHashTable) record = NULL;
+        int r;
+
+        r = record_file_read(task->state_fd, START_RECORD, &record);
+        if (r >= 0)
+                apply_record(task, record);
+        else if (task_record_is_unread(r))
+                read_again_later(task, r);
+        else if (r == -EBADMSG)
+                task_launch_fail(task, BUS_ERROR_EXEC_FAILED, "The start record of the task is damaged");
+        else if (task->supervisor_pidfd < 0)
+                task_launch_fail(task, BUS_ERROR_EXEC_FAILED, "The supervisor of the task died");
+}
+
 void task_launch_conclude(Task *task)
 {
         g_autoptr(GHashTable) record = NULL;
@@ -215,24 +278,16 @@ void task_launch_conclude(Task *task)
                 return;
 
         (void) read_status(task->launch);
-        if (task->launch->status->len > 0)
-                record = record_parse(task->launch->status->str);
-        else
-                (void) record_file_read(task->state_fd, START_RECORD, &record);
+        if (task->launch->status->len == 0) {
+                look_for_record(task);
+                return;
+        }
 
-        if (record)
-                apply_record(task, record);
-        else
-                task_launch_fail(task, BUS_ERROR_EXEC_FAILED, "The supervisor of the task died");
+        record = record_parse(task->launch->status->str);
+        apply_record(task, record);
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata);
-
-static void kill_supervisor(const Task *task)
-{
-        if (task->supervisor_pidfd >= 0)
-                (void) pidfd_kill(task->supervisor_pidfd, SIGKILL);
-}
 
 /* Neither what we wait for has come, nor will we wait for it any longer. */
 static void give_up(Task *task)
@@ -246,6 +301,13 @@ static void give_up(Task *task)
                                 (unsigned) (TASK_LAUNCH_TIMEOUT_USEC / 1000000));
 }
 
+static int arm_deadline_at(Task *task, uint64_t due)
+{
+        task->launch->deadline_source = sd_event_source_disable_unref(task->launch->deadline_source);
+        return sd_event_add_time(task->manager->service.event, &task->launch->deadline_source,
+                        CLOCK_MONOTONIC, due, 1, on_deadline, task);
+}
+
 static int arm_deadline(Task *task)
 {
         uint64_t kill_at = task->progress.kill_at_usec, due = task->launch->deadline_usec;
@@ -253,15 +315,14 @@ static int arm_deadline(Task *task)
         if (kill_at != 0 && !task_launch_has_failed(task))
                 due = MIN(due, kill_at);
 
-        task->launch->deadline_source = sd_event_source_disable_unref(task->launch->deadline_source);
-        return sd_event_add_time(task->manager->service.event, &task->launch->deadline_source,
-                        CLOCK_MONOTONIC, due, 1, on_deadline, task);
+        return arm_deadline_at(task, due);
 }
 
 static int on_deadline(G_GNUC_UNUSED sd_event_source *source, uint64_t usec, void *userdata)
 {
         Task *task = userdata;
         TaskLaunch *launch = task->launch;
+        int r;
 
         if (launch->started) {
                 task_launch_invocation_known(task, NULL);
@@ -272,12 +333,17 @@ static int on_deadline(G_GNUC_UNUSED sd_event_source *source, uint64_t usec, voi
                 return 0;
         }
 
+        r = arm_deadline_at(task, launch->deadline_usec);
+        if (r < 0)
+                return r;
+
         /* a Stop's time is over; a supervisor that is at its gate yet ends when that is closed */
         if (launch->gate_fd < 0)
                 kill_supervisor(task);
+        /* a task without a supervisor is gone after this */
         task_launch_fail(task, BUS_ERROR_NOT_RUNNING, "Task '%s' was stopped before it had started",
                         task->id);
-        return arm_deadline(task);
+        return 0;
 }
 
 void task_launch_stop(Task *task)
@@ -297,6 +363,7 @@ void task_launch_keep_supervisor(Task *task)
 static void open_gate_when_ready(Task *task)
 {
         TaskLaunch *launch = task->launch;
+        _cleanup_close_ int gate_fd = -1;
 
         if (!launch->scope_ready || !launch->log_ready || launch->gate_fd < 0)
                 return;
@@ -305,9 +372,10 @@ static void open_gate_when_ready(Task *task)
         launch->stdout_fd = safe_close(launch->stdout_fd);
         launch->stderr_fd = safe_close(launch->stderr_fd);
 
-        if (write(launch->gate_fd, "1", 1) != 1)
+        gate_fd = take_fd(&launch->gate_fd);
+        /* the task may be gone after this */
+        if (write(gate_fd, "1", 1) != 1)
                 task_launch_fail(task, BUS_ERROR_EXEC_FAILED, "The supervisor of the task died");
-        launch->gate_fd = safe_close(launch->gate_fd);
         fault_point(FAULT_LAUNCH_GATE_OPEN);
 }
 
@@ -361,52 +429,6 @@ static int watch_launch(Task *task)
         return arm_deadline(task);
 }
 
-static int remember_supervisor(Task *task, pid_t pid)
-{
-        int r;
-
-        task->progress.supervisor_pid = (uint32_t) pid;
-        r = process_start_time(pid, &task->progress.supervisor_start_time);
-        if (r < 0)
-                return r;
-
-        return task_state_save(task);
-}
-
-/* Up to here nobody else knows of the task, so that it can be undone on the spot. */
-static int prepare(Task *task, Spawned *spawned, sd_bus_error *error)
-{
-        int r;
-
-        fault_point(FAULT_LAUNCH_BEGIN);
-        r = task_state_create(task);
-        if (r < 0)
-                return sd_bus_error_set_errnof(
-                                error, r, "Cannot create the state directory: %s", g_strerror(-r));
-
-        r = task_is_container(task) ? container_create(task) : 0;
-        if (r < 0) {
-                task_state_remove(task->manager, task->label);
-                return sd_bus_error_set_errnof(error, r, "Cannot write the bundle: %s", g_strerror(-r));
-        }
-        r = task_spawn_supervisor(task, spawned);
-        if (r < 0) {
-                task_state_remove(task->manager, task->label);
-                return sd_bus_error_set_errnof(error, r, "Cannot start the supervisor: %s", g_strerror(-r));
-        }
-
-        fault_point(FAULT_LAUNCH_SPAWNED);
-        r = remember_supervisor(task, spawned->pid);
-        if (r < 0) {
-                (void) pidfd_kill(spawned->pidfd, SIGKILL);
-                (void) waitpid(spawned->pid, NULL, 0);
-                task_state_remove(task->manager, task->label);
-                return sd_bus_error_set_errnof(error, r, "Cannot save the task's state: %s", g_strerror(-r));
-        }
-
-        return 0;
-}
-
 /* Logmon and systemd work at the same time; the gate opens when both have answered. */
 static void request(Task *task, pid_t supervisor)
 {
@@ -436,18 +458,89 @@ static void request(Task *task, pid_t supervisor)
                 task_launch_fail(task, BUS_ERROR_LOG_FAILED, "Cannot call logmon: %s", g_strerror(-r));
 }
 
+static int remember_supervisor(Task *task, pid_t pid)
+{
+        int r;
+
+        task->progress.supervisor_pid = (uint32_t) pid;
+        r = process_start_time(pid, &task->progress.supervisor_start_time);
+        if (r < 0)
+                return r;
+
+        return task_state_save(task);
+}
+
+static void fail_with_errno(Task *task, int error, const char *what, const char *why)
+{
+        g_auto(sd_bus_error) failure = SD_BUS_ERROR_NULL;
+
+        (void) sd_bus_error_set_errnof(&failure, error, "%s: %s", what, why);
+        task_launch_fail(task, failure.name, "%s", failure.message);
+}
+
+static void on_supervisor_spawned(int error, pid_t pid, int pidfd, void *userdata)
+{
+        Task *task = userdata;
+        int r;
+
+        if (error < 0) {
+                fail_with_errno(task, error, "Cannot start the supervisor", spawn_error_text(error));
+                return;
+        }
+
+        fault_point(FAULT_LAUNCH_SPAWNED);
+        r = remember_supervisor(task, pid);
+        if (r < 0) {
+                kill_and_reap_child(task->manager->service.event, pidfd);
+                fail_with_errno(task, r, "Cannot save the task's state", g_strerror(-r));
+                return;
+        }
+
+        fault_point(FAULT_LAUNCH_SAVED);
+        r = task_watch_supervisor(task, pidfd);
+        if (r < 0)
+                fail_with_errno(task, r, "Cannot watch the supervisor", g_strerror(-r));
+        else
+                request(task, pid);
+        fault_point(FAULT_LAUNCH_REQUESTED);
+}
+
+/* Up to here nobody else knows of the task, so that it can be undone on the spot. */
+static int prepare(Task *task, Spawned *spawned, sd_bus_error *error)
+{
+        int r;
+
+        fault_point(FAULT_LAUNCH_BEGIN);
+        r = task_state_create(task);
+        if (r < 0)
+                return sd_bus_error_set_errnof(
+                                error, r, "Cannot create the state directory: %s", g_strerror(-r));
+
+        r = task_is_container(task) ? container_create(task) : 0;
+        if (r < 0) {
+                task_state_remove(task->manager, task->label);
+                return sd_bus_error_set_errnof(error, r, "Cannot write the bundle: %s", g_strerror(-r));
+        }
+        r = task_spawn_supervisor(task, on_supervisor_spawned, &task->launch->spawn_call, spawned);
+        if (r < 0) {
+                task_state_remove(task->manager, task->label);
+                return sd_bus_error_set_errnof(error, r, "Cannot start the supervisor: %s", g_strerror(-r));
+        }
+
+        return 0;
+}
+
 int task_launch(Task *task, sd_bus_message *message, sd_bus_error *error)
 {
         g_auto(Spawned) spawned = SPAWNED_NULL;
         TaskLaunch *launch;
         int r;
 
+        task->launch = launch = launch_new();
         r = prepare(task, &spawned, error);
         if (r < 0)
                 return r;
 
-        fault_point(FAULT_LAUNCH_SAVED);
-        task->launch = launch = launch_new();
         launch->message = sd_bus_message_ref(message);
         launch->gate_fd = take_fd(&spawned.gate_fd);
         launch->status_fd = take_fd(&spawned.status_fd);
@@ -459,34 +552,25 @@ int task_launch(Task *task, sd_bus_message *message, sd_bus_error *error)
         task->spec.stdout_fd = safe_close(task->spec.stdout_fd);
         task->spec.stderr_fd = safe_close(task->spec.stderr_fd);
 
-        r = task_watch_supervisor(task, take_fd(&spawned.pidfd));
-        if (r >= 0)
-                r = watch_launch(task);
+        r = watch_launch(task);
         if (r < 0)
                 task_launch_fail(task, BUS_ERROR_EXEC_FAILED, "Cannot watch the task: %s", g_strerror(-r));
-        else
-                request(task, spawned.pid);
-        fault_point(FAULT_LAUNCH_REQUESTED);
         return 0;
 }
 
 static int on_state_changed(
                 G_GNUC_UNUSED sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
-        g_autoptr(GHashTable) record = NULL;
         Task *task = userdata;
 
-        if (event->len == 0 || strcmp(event->name, START_RECORD) != 0)
-                return 0;
-        if (record_file_read(task->state_fd, START_RECORD, &record) >= 0)
-                apply_record(task, record);
+        if (event->len > 0 && strcmp(event->name, START_RECORD) == 0)
+                look_for_record(task);
         return 0;
 }
 
 int task_launch_adopt(Task *task)
 {
         g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", task->state_fd);
-        g_autoptr(GHashTable) record = NULL;
         int r;
 
         task->launch = launch_new();
@@ -501,8 +585,8 @@ int task_launch_adopt(Task *task)
         if (r < 0)
                 return r;
 
-        /* written before we looked */
-        if (record_file_read(task->state_fd, START_RECORD, &record) >= 0)
-                apply_record(task, record);
+        /* written before we looked; if the supervisor has ended, task_launch_conclude() looks */
+        if (task->supervisor_pidfd >= 0)
+                look_for_record(task);
         return 0;
 }

@@ -11,10 +11,12 @@ struct TaskLaunch {
         int gate_fd;
         int status_fd;
         int stdout_fd, stderr_fd; /* ours until logmon has stored its copies */
+        SpawnCall *spawn_call;    /* until there is a supervisor */
         GString *status;
         sd_event_source *status_source;
         uint64_t deadline_usec;           /* CLOCK_MONOTONIC */
         sd_event_source *deadline_source; /* for that, or before it for the kill of a Stop */
+        ReadAgain read_again;             /* while the start record cannot be read */
         BusCall *log_call;
         BusCall *scope_call;
         BusCall *invocation_call;

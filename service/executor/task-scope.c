@@ -9,11 +9,14 @@
 #include "container-config.h"
 #include "container.h"
 #include "log.h"
+#include "protocol.h"
+#include "reap.h"
 #include "systemd.h"
 #include "task-launch.h"
 
-/* systemd kills the rest of the scope that much later than we, or the supervisor, would. */
-#define SCOPE_STOP_MARGIN_USEC UINT64_C(5000000)
+/* systemd kills the rest of the scope, supervisor included, that much later than the supervisor or, after
+ * STOP_BACKSTOP_USEC and a look at what is left, we would kill the task. */
+#define SCOPE_STOP_MARGIN_USEC UINT64_C(10000000)
 
 /* The version that got OOMPolicy= for scopes, with a default that would kill the supervisor along with a victim. */
 #define SYSTEMD_VERSION_OOM_POLICY 253U
@@ -60,7 +63,7 @@ static int append_properties(sd_bus_message *m, const Task *task, pid_t supervis
                         spec->description ? spec->description : task->id, "Slice", "s",
                         spec->slice ? spec->slice : DEFAULT_SLICE, "PIDs", "au", 1, (uint32_t) supervisor,
                         "Delegate", "b", 1, "CollectMode", "s", "inactive-or-failed", "KillSignal", "i",
-                        task_spec_stop_signal(spec), "TimeoutStopUSec", "t", scope_stop_usec(task));
+                        SUPERVISOR_STOP_SIGNAL, "TimeoutStopUSec", "t", scope_stop_usec(task));
         if (r < 0)
                 return r;
 
@@ -122,6 +125,23 @@ static int on_reset(G_GNUC_UNUSED sd_bus_message *reply, void *userdata, G_GNUC_
         return 0;
 }
 
+/* A call of systemd's manager whose first argument is the task's unit. */
+static int new_unit_call(const Task *task, const char *member, sd_bus_message **ret)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = systemd_new_call(task->manager->service.bus, &m, member);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", task->unit);
+        if (r < 0)
+                return r;
+
+        *ret = g_steal_pointer(&m);
+        return 0;
+}
+
 /* A unit of that name that failed and was not collected only stands in the way until it is reset. */
 static int reset_failed_unit(Task *task)
 {
@@ -130,10 +150,7 @@ static int reset_failed_unit(Task *task)
 
         task->launch->scope_was_reset = true;
         task->launch->scope_call = bus_call_free(task->launch->scope_call);
-        r = systemd_new_call(task->manager->service.bus, &m, "ResetFailedUnit");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", task->unit);
+        r = new_unit_call(task, "ResetFailedUnit", &m);
         if (r < 0)
                 return r;
 
@@ -169,10 +186,10 @@ int task_scope_start(Task *task, pid_t supervisor, BusCall **ret)
         g_autoptr(sd_bus_message) m = NULL;
         int r;
 
-        r = systemd_new_call(task->manager->service.bus, &m, "StartTransientUnit");
+        r = new_unit_call(task, "StartTransientUnit", &m);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "ss", task->unit, "fail");
+        r = sd_bus_message_append(m, "s", "fail");
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "(sv)");
@@ -262,14 +279,13 @@ int task_scope_get_invocation(Task *task, BusCall **ret)
 int task_scope_set_resources(Task *task, const Resources *resources, uint64_t set,
                 sd_bus_message_handler_t handler, void *userdata)
 {
-        sd_bus *bus = task->manager->service.bus;
         g_autoptr(sd_bus_message) m = NULL;
         int r;
 
-        r = systemd_new_call(bus, &m, "SetUnitProperties");
+        r = new_unit_call(task, "SetUnitProperties", &m);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "sb", task->unit, 1);
+        r = sd_bus_message_append(m, "b", 1);
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "(sv)");
@@ -301,10 +317,7 @@ int task_scope_query(Task *task, BusCall **ret)
         g_autoptr(sd_bus_message) m = NULL;
         int r;
 
-        r = systemd_new_call(task->manager->service.bus, &m, "GetUnit");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", task->unit);
+        r = new_unit_call(task, "GetUnit", &m);
         if (r < 0)
                 return r;
 
@@ -316,25 +329,43 @@ int task_scope_kill(const Task *task)
         g_autoptr(sd_bus_message) m = NULL;
         int r;
 
-        r = systemd_new_call(task->manager->service.bus, &m, "KillUnit");
+        r = new_unit_call(task, "KillUnit", &m);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "ssi", task->unit, "all", SIGKILL);
+        r = sd_bus_message_append(m, "si", "all", SIGKILL);
         if (r < 0)
                 return r;
 
         return sd_bus_send(task->manager->service.bus, m, NULL);
 }
 
+int task_scope_thaw(const Task *task)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = new_unit_call(task, "ThawUnit", &m);
+        if (r < 0)
+                return r;
+
+        return sd_bus_send(task->manager->service.bus, m, NULL);
+}
+
+static void on_visitor(int error, G_GNUC_UNUSED pid_t pid, int pidfd, void *userdata)
+{
+        Manager *manager = userdata;
+
+        if (error >= 0)
+                reap_child(manager->service.event, pidfd);
+}
+
 /* A process that comes and goes: the end of the last process is what systemd hears of. */
 static int on_control_group(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
 {
         Spawn spawn = { .kind = SPAWN_NOTHING, .name = "", .fds = { [0 ... SUPERVISOR_STATE_FD] = -1 } };
-        _cleanup_close_ int fd = -1, pidfd = -1;
+        _cleanup_close_ int fd = -1;
         Manager *manager = userdata;
         const char *path;
-        siginfo_t info;
-        pid_t pid;
         int r;
 
         if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "v", "s", &path) < 0 ||
@@ -345,9 +376,7 @@ static int on_control_group(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED
         if (r < 0)
                 return 0;
         spawn.cgroup_fd = fd;
-        r = spawner_spawn(&manager->spawner, &spawn, &pid, &pidfd);
-        if (r >= 0)
-                (void) waitid(P_PIDFD, (id_t) pidfd, &info, WEXITED);
+        (void) spawner_spawn(&manager->spawner, &spawn, on_visitor, manager, NULL);
         return 0;
 }
 
@@ -361,10 +390,10 @@ int task_scope_stop(Task *task)
         g_autoptr(sd_bus_message) m = NULL;
         int r;
 
-        r = systemd_new_call(task->manager->service.bus, &m, "StopUnit");
+        r = new_unit_call(task, "StopUnit", &m);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "ss", task->unit, "replace");
+        r = sd_bus_message_append(m, "s", "replace");
         if (r < 0)
                 return r;
 

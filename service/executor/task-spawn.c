@@ -7,7 +7,6 @@
 
 void spawned_clear(Spawned *spawned)
 {
-        safe_closep(&spawned->pidfd);
         safe_closep(&spawned->gate_fd);
         safe_closep(&spawned->status_fd);
         safe_closep(&spawned->stdout_fd);
@@ -49,12 +48,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SupervisorFds, supervisor_fds_clear)
 static int make_fds(const Task *task, SupervisorFds *s, Spawned *spawned)
 {
         g_autoptr(GString) block = launch_block(task);
-        int r;
+        uid_t uid = task->credentials.uid;
+        int r = 0;
 
-        r = task_spec_logs_stdout(&task->spec) ? fd_make_pipe(&spawned->stdout_fd, &s->stdout_fd) : 0;
+        if (task_spec_logs_stdout(&task->spec))
+                r = fd_make_output_pipe(uid, &spawned->stdout_fd, &s->stdout_fd);
         if (r < 0)
                 return r;
-        r = task_spec_logs_stderr(&task->spec) ? fd_make_pipe(&spawned->stderr_fd, &s->stderr_fd) : 0;
+        if (task_spec_logs_stderr(&task->spec))
+                r = fd_make_output_pipe(uid, &spawned->stderr_fd, &s->stderr_fd);
         if (r < 0)
                 return r;
         r = program_launch_fd(block, &s->launch_fd);
@@ -67,7 +69,7 @@ static int make_fds(const Task *task, SupervisorFds *s, Spawned *spawned)
         return fd_make_pipe(&spawned->status_fd, &s->status_fd);
 }
 
-int task_spawn_supervisor(Task *task, Spawned *ret)
+int task_spawn_supervisor(Task *task, SpawnHandler handler, SpawnCall **ret_call, Spawned *ret)
 {
         g_auto(SupervisorFds) fds = { -1, -1, -1, -1, -1 };
         g_auto(Spawned) spawned = SPAWNED_NULL;
@@ -90,7 +92,7 @@ int task_spawn_supervisor(Task *task, Spawned *ret)
                                 [SUPERVISOR_STATE_FD] = task->state_fd },
                 .cgroup_fd = -1,
         };
-        r = spawner_spawn(&task->manager->spawner, &spawn, &spawned.pid, &spawned.pidfd);
+        r = spawner_spawn(&task->manager->spawner, &spawn, handler, task, ret_call);
         if (r < 0)
                 return r;
 

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "bus-error.h"
+#include "cgroup.h"
 #include "cleanup.h"
 #include "container.h"
 #include "encode.h"
 #include "fault.h"
+#include "log.h"
 #include "protocol.h"
 #include "state-file.h"
 #include "task.h"
 
 #define STATE_FILE    "task.json"
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 #define OPTION(k, t, member)                                                                   \
         {                                                                                      \
@@ -31,6 +35,16 @@ static const Option progress_options[] = {
         OPTION("Ended", bool, ended),
         OPTION("LostTimestamp", uint64, lost_timestamp),
         OPTION("InvocationID", string, invocation_id),
+};
+
+/* Those that are not the same in every version of the service. */
+static const Option default_options[] = {
+        { .key = "CapabilitiesOfUser",
+                        .type = &option_type_strv,
+                        .offset = offsetof(Isolation, user_capabilities) },
+        { .key = "CapabilitiesOfRoot",
+                        .type = &option_type_strv,
+                        .offset = offsetof(Isolation, root_capabilities) },
 };
 
 int task_state_create(Task *task)
@@ -73,6 +87,9 @@ int task_state_save(Task *task)
         json_object_set_member(object, "Spec",
                         options_to_json(task_spec_options, n_task_spec_options, &task->spec,
                                         task->spec.set));
+        json_object_set_member(object, "Defaults",
+                        options_to_json(default_options, G_N_ELEMENTS(default_options),
+                                        &task->spec.isolation, UINT64_MAX));
         json_object_set_array_member(object, "Descriptors", given_descriptors(&task->spec));
         json_object_set_member(object, "Credentials",
                         options_to_json(credentials_options, n_credentials_options, &task->credentials,
@@ -134,6 +151,13 @@ static int load_members(Task *task, JsonObject *object)
         if (r < 0)
                 return r;
         mark_descriptors(object, &task->spec);
+        /* version 1 has none */
+        if (!json_object_has_member(object, "Defaults"))
+                isolation_use_nomads_defaults(&task->spec.isolation);
+        r = load_options(object, "Defaults", default_options, G_N_ELEMENTS(default_options),
+                        &task->spec.isolation, NULL);
+        if (r < 0)
+                return r;
         r = load_options(object, "Credentials", credentials_options, n_credentials_options,
                         &task->credentials, NULL);
         if (r < 0)
@@ -155,9 +179,12 @@ int task_state_load(Manager *manager, const char *label, Task **ret)
                 return -errno;
         r = state_file_read(fd, STATE_FILE, &object);
         if (r < 0)
-                return r == -EFBIG || r == -EISDIR || r == -ELOOP ? -EBADMSG : r;
+                return r;
         if (strcmp(get_string(object, "BootID"), manager->boot_id) != 0)
                 return -ESTALE;
+        r = state_check_version(object, STATE_VERSION);
+        if (r < 0)
+                return r;
 
         r = task_new(manager, get_string(object, "Id"), &task, NULL);
         if (r < 0 || strcmp(task->label, label) != 0)
@@ -205,11 +232,17 @@ void task_state_remove(Manager *manager, const char *label)
         (void) remove_tree_at(manager->tasks_fd, label);
 }
 
+void task_state_set_aside(Manager *manager, const char *label, const char *reason)
+{
+        (void) state_set_aside(manager->tasks_fd, label, reason);
+}
+
+/* What is only told, and damaged or missing, is not known; the task's status does not depend on it. */
 static uint64_t get_number(GHashTable *record, const char *key, uint64_t otherwise)
 {
-        const char *value = g_hash_table_lookup(record, key);
+        uint64_t value;
 
-        return value ? g_ascii_strtoull(value, NULL, 10) : otherwise;
+        return record_get_uint64(record, key, UINT64_MAX, &value) > 0 ? value : otherwise;
 }
 
 static int set_failure(const Task *task, const char *stage, int error, sd_bus_error *ret)
@@ -232,6 +265,13 @@ static int set_failure(const Task *task, const char *stage, int error, sd_bus_er
         if (strcmp(stage, STAGE_STDIO) == 0)
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot open StdoutPath or StderrPath: %s", meaning);
+        if (strcmp(stage, STAGE_RLIMIT) == 0)
+                return sd_bus_error_setf(
+                                ret, BUS_ERROR_EXEC_FAILED, "Cannot set the ResourceLimits: %s", meaning);
+        if (g_str_has_prefix(stage, STAGE_SCRIPT))
+                return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
+                                "Cannot execute '%s': its interpreter '%s' does not exist", spec->command,
+                                stage + strlen(STAGE_SCRIPT));
         if (strcmp(stage, STAGE_EXEC) == 0)
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED, "Cannot execute '%s': %s",
                                 spec->command, meaning);
@@ -244,60 +284,132 @@ int task_apply_start_record(Task *task, GHashTable *record, sd_bus_error *ret_fa
 {
         const char *stage = g_hash_table_lookup(record, START_STAGE);
         const char *cgroup = g_hash_table_lookup(record, START_CGROUP);
+        uint64_t pid = 0, start_time = 0;
 
         if (stage)
                 return set_failure(task, stage, (int) get_number(record, START_ERRNO, 0), ret_failure);
-        if (!cgroup || !g_str_has_suffix(cgroup, task->unit))
+        if (!cgroup || !g_str_has_suffix(cgroup, task->unit) ||
+                        record_get_uint64(record, START_PID, INT32_MAX, &pid) <= 0 || pid == 0 ||
+                        record_get_uint64(record, START_TIME, UINT64_MAX, &start_time) <= 0)
                 return -EBADMSG;
 
         g_free(task->cgroup);
         task->cgroup = g_strdup(cgroup);
-        task->main.pid = (pid_t) get_number(record, START_PID, 0);
-        task->main.start_time = get_number(record, START_TIME, 0);
+        task->main.pid = (pid_t) pid;
+        task->main.start_time = start_time;
         task->start_timestamp = get_number(record, RECORD_TIMESTAMP, 0);
         task->start_monotonic = get_number(record, RECORD_MONOTONIC, 0);
 
-        /* one that has ended already has none, and its exit record is on its way */
-        safe_closep(&task->main_pidfd);
-        (void) process_open(&task->main, task->cgroup, &task->main_pidfd);
+        task_open_main(task);
         return 0;
 }
 
-int task_read_start_record(Task *task, sd_bus_error *ret_failure)
+void task_open_main(Task *task)
+{
+        int r;
+
+        safe_closep(&task->main_pidfd);
+        r = process_open(&task->main, task->cgroup, &task->main_pidfd);
+        if (r >= 0 || task->supervisor_pidfd < 0)
+                return;
+
+        /* it may have left its cgroup by now, but not its parent */
+        r = process_open_child(&task->main, (pid_t) task->progress.supervisor_pid, &task->main_pidfd);
+        if (r >= 0 && pidfd_kill(task->supervisor_pidfd, 0) < 0)
+                safe_closep(&task->main_pidfd);
+}
+
+void task_tell_main_outside(const Task *task)
+{
+        g_autofree char *cgroup = NULL;
+        _cleanup_close_ int pidfd = -1;
+
+        if (task->main_pidfd >= 0 || faccessat(task->state_fd, EXIT_RECORD, F_OK, 0) >= 0)
+                return;
+        if (process_open(&task->main, NULL, &pidfd) < 0 || process_cgroup(task->main.pid, &cgroup) < 0 ||
+                        pidfd_has_ended(pidfd) || cgroup_contains(task->cgroup, cgroup))
+                return;
+
+        log_warning("Process %d in %s is the main process of task '%s' or another of that number, which only its "
+                    "supervisor could tell: it is left alone",
+                        (int) task->main.pid, cgroup, task->id);
+}
+
+int task_read_start_record(Task *task)
 {
         g_autoptr(GHashTable) record = NULL;
         int r;
 
         r = record_file_read(task->state_fd, START_RECORD, &record);
         if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = task_apply_start_record(task, record, NULL);
+        if (r == -EBADMSG)
                 return r;
 
-        return task_apply_start_record(task, record, ret_failure);
+        return r >= 0;
+}
+
+/* What decides how the task ended: all of it is sound, or the record is damaged. */
+static int apply_exit_status(Task *task, GHashTable *record)
+{
+        uint64_t code = 0, signal = 0, oom_kills = 0, timed_out = 0;
+        int has_code, has_signal;
+
+        has_code = record_get_uint64(record, EXIT_CODE, UINT8_MAX, &code);
+        has_signal = record_get_uint64(record, EXIT_SIGNAL, (uint64_t) SIGRTMAX, &signal);
+        if (has_code < 0 || has_signal < 0 || has_code == has_signal || (has_signal > 0 && signal == 0))
+                return -EBADMSG;
+        if (record_get_uint64(record, EXIT_OOM_KILLS, UINT64_MAX, &oom_kills) < 0 ||
+                        record_get_uint64(record, EXIT_TIMED_OUT, UINT64_MAX, &timed_out) < 0)
+                return -EBADMSG;
+
+        task->exit_signal = (int) signal;
+        task->exit_code = (int) (has_signal ? 128 + signal : code);
+        task->oom_killed = oom_kills > 0;
+        task->timed_out = timed_out > 0;
+        return 0;
 }
 
 int task_read_exit_record(Task *task)
 {
         g_autoptr(GHashTable) record = NULL;
-        const char *code, *signal;
         uint64_t cpu_usec;
         int r;
 
         r = record_file_read(task->state_fd, EXIT_RECORD, &record);
         if (r < 0)
                 return r;
+        r = apply_exit_status(task, record);
+        if (r < 0)
+                return r;
 
-        code = g_hash_table_lookup(record, EXIT_CODE);
-        signal = g_hash_table_lookup(record, EXIT_SIGNAL);
-        if (!code && !signal)
-                return -EBADMSG;
-
-        task->exit_signal = signal ? atoi(signal) : 0;                   // NOLINT(cert-err34-c)
-        task->exit_code = signal ? 128 + task->exit_signal : atoi(code); // NOLINT(cert-err34-c)
-        task->oom_killed = get_number(record, EXIT_OOM_KILLS, 0) > 0;
-        task->timed_out = get_number(record, EXIT_TIMED_OUT, 0) > 0;
         task->exit_timestamp = get_number(record, RECORD_TIMESTAMP, 0);
         cpu_usec = get_number(record, EXIT_CPU_USEC, UINT64_MAX);
         task->cpu_usage_nsec = cpu_usec < UINT64_MAX / 1000 ? cpu_usec * 1000 : UINT64_MAX;
         task->memory_peak = get_number(record, EXIT_MEMORY_PEAK, UINT64_MAX);
         return 0;
+}
+
+uint64_t task_read_again_usec(uint64_t previous)
+{
+        return CLAMP(previous * 2, TASK_READ_AGAIN_MIN_USEC, TASK_READ_AGAIN_MAX_USEC);
+}
+
+int task_read_again_later(
+                Task *task, ReadAgain *again, const char *record, int error, sd_event_time_handler_t handler)
+{
+        if (again->delay_usec == 0)
+                (void) log_errno(LOG_WARNING, error, "Cannot read the %s record of task '%s', trying again",
+                                record, task->id);
+
+        again->delay_usec = task_read_again_usec(again->delay_usec);
+        again->source = sd_event_source_disable_unref(again->source);
+        return sd_event_add_time_relative(task->manager->service.event, &again->source, CLOCK_MONOTONIC,
+                        again->delay_usec, 0, handler, task);
+}
+
+bool task_record_is_unread(int error)
+{
+        return error < 0 && error != -ENOENT && error != -EBADMSG;
 }

@@ -71,7 +71,9 @@ Task *task_free(Task *task)
         sd_bus_message_unref(task->release_message);
         bus_call_free(task->log_call.call);
         sd_event_source_disable_unref(task->supervisor_source);
+        sd_event_source_disable_unref(task->main_source);
         sd_event_source_disable_unref(task->runtime_source);
+        sd_event_source_disable_unref(task->stop_source);
         safe_close(task->supervisor_pidfd);
         safe_close(task->main_pidfd);
         safe_close(task->state_fd);

@@ -21,6 +21,23 @@ G_BEGIN_DECLS
 #define TASK_LAUNCH_TIMEOUT_USEC UINT64_C(60000000)
 #define TASK_UNIT_GONE_USEC      UINT64_C(5000000)
 
+/* How much later than the supervisor we kill a task whose grace is over or whose main process has ended, for
+ * a supervisor that does not run. */
+#define STOP_BACKSTOP_USEC UINT64_C(2000000)
+
+/* How often a step of a stop that could not be done, or has had no effect, is tried again. */
+#define STOP_AGAIN_USEC UINT64_C(1000000)
+
+/* How long after the end of the main process a supervisor that is not frozen may take to record it, and,
+ * once it has done that, to give up on processes that do not end, see STRAGGLERS_MAX_USEC. */
+#define STOP_TAKE_OVER_USEC          UINT64_C(10000000)
+#define STOP_TAKE_OVER_RECORDED_USEC UINT64_C(30000000)
+
+/* What cannot be read this time is read again after the first of these, and then after twice as long each
+ * time. */
+#define TASK_READ_AGAIN_MIN_USEC UINT64_C(50000)
+#define TASK_READ_AGAIN_MAX_USEC UINT64_C(10000000)
+
 typedef enum TaskState {
         TASK_STARTING,
         TASK_RUNNING,
@@ -51,6 +68,12 @@ typedef struct TaskLogCall {
         BusCall *call;
 } TaskLogCall;
 
+/* A record that cannot be read this time. */
+typedef struct ReadAgain {
+        uint64_t delay_usec;
+        sd_event_source *source;
+} ReadAgain;
+
 typedef struct TaskLaunch TaskLaunch;
 typedef struct TaskEnding TaskEnding;
 typedef struct TaskFreeze TaskFreeze;
@@ -74,7 +97,12 @@ struct Task {
         int supervisor_pidfd;
         int main_pidfd;
         sd_event_source *supervisor_source;
+        sd_event_source *main_source; /* until it has ended */
         sd_event_source *runtime_source;
+        sd_event_source *
+                        stop_source; /* while the task is to stop, and there is something to do for us about it */
+        uint64_t main_ended_usec; /* CLOCK_MONOTONIC, when that was seen; or 0 */
+        bool runtime_over;        /* RuntimeMaxUSec has passed */
 
         /* from the start record */
         ProcessId main;
@@ -103,6 +131,12 @@ struct Task {
         bool log_stopped_again; /* for it */
         TaskLogCall log_call;
 };
+
+/* MESSAGE_ID of the journal's entry about the end of a task. */
+#define TASK_ENDED_MESSAGE_ID "b5e4240917024698b70ebf9901dd7798"
+
+/* Tells the journal how the task ended. */
+void task_journal_end(Task *task);
 
 /* The object alone; the manager's table owns it from then on. */
 int task_new(Manager *manager, const char *id, Task **ret, sd_bus_error *error);
@@ -158,16 +192,42 @@ TaskEnding *task_ending_free(TaskEnding *ending);
 
 /* --- task-stop.c --- */
 
+/* Once it has started: sets the timer that the task's spec calls for, and watches the main process. */
+int task_stop_begin(Task *task);
 int task_stop(Task *task, int signal, uint64_t grace_usec);
+/* Goes on with a Stop that was accepted, as far as is known, before the task was started or by an earlier
+ * service. */
+void task_stop_resume(Task *task);
+/* The task is about to end. */
+void task_stop_end(Task *task);
+
+/* --- task-take-over.c --- */
+
+/* For a supervisor that cannot run: records how the main process, which has ended, has done so, and kills
+ * the scope with the supervisor in it. -EAGAIN: not yet. */
+int task_take_over(Task *task);
+
+/* --- task-kill.c: none of it waits; -ESRCH: there is nobody left --- */
+
+/* Whether SIGCONT follows the signal, so that what is stopped can handle it: SIGTERM, SIGINT, SIGQUIT,
+ * SIGHUP, StopSignal. */
+bool task_signal_asks_for_end(const Task *task, int signal);
 int task_kill_main(Task *task, int signal);
 int task_kill_all(Task *task, int signal);
+/* SIGKILL for all of the task: by pidfd what may have left its cgroup, and the cgroup. */
+int task_kill_everything(Task *task);
+/* The first half of that: the main process, the programs of sessions. */
+void task_kill_known(Task *task);
+/* The signal of a Stop for the main process, and SIGCONT for all. */
+int task_send_stop_signal(Task *task, int signal);
+/* SIGCONT for all of the task. */
+void task_continue(Task *task);
+/* Thaws and continues task, supervisor and scope, whoever froze or stopped them. What is above the scope
+ * stays as it is. */
+int task_thaw(Task *task);
 /* The cgroup that the task's processes are in, which is one below the scope's. -ESRCH or -ENOENT: there is none. */
 char *task_cgroup_path(const Task *task);
 int task_open_cgroup(const Task *task, int *ret);
-/* Delivers a Stop that was accepted but not yet, as far as is known, delivered. */
-int task_stop_resume(Task *task);
-/* Sets the timer that the task's spec calls for. */
-int task_arm_runtime_max(Task *task);
 
 /* --- task-freeze.c, task-stats-stream.c: see also their headers --- */
 
@@ -188,6 +248,8 @@ int task_scope_set_resources(Task *task, const Resources *resources, uint64_t se
 void task_scope_release_controller(Task *task);
 /* SIGKILL for everything in the scope. */
 int task_scope_kill(const Task *task);
+/* Tells systemd that the scope is thawed. */
+int task_scope_thaw(const Task *task);
 /* Makes systemd look whether a scope is empty that never had a process. */
 int task_scope_notice_empty(const Task *task);
 /* The last resort for a scope that will not go. */
@@ -209,35 +271,53 @@ int task_log_open(Task *task, sd_bus_message *call, sd_bus_message_handler_t han
 
 int task_state_create(Task *task);
 int task_state_save(Task *task);
-/* -ENOENT: the directory holds no task; -ESTALE: one of before a reboot; -EBADMSG: what it holds is damaged. */
+/* -ENOENT: the directory holds no task; -ESTALE: one of before a reboot; -EBADMSG: what it holds is damaged;
+ * -EPROTONOSUPPORT: it is of a newer version; -ENOTDIR or -ELOOP: it is no directory; else it could not be
+ * read this time. */
 int task_state_load(Manager *manager, const char *label, Task **ret);
 /* The task of that label, with nothing known but its id. -ENOENT: it is no task's label. */
 int task_state_load_damaged(Manager *manager, const char *label, Task **ret);
 void task_state_remove(Manager *manager, const char *label);
-/* Reads what the supervisor has recorded. -ENOENT: not there yet. */
-int task_read_start_record(Task *task, sd_bus_error *ret_failure);
+void task_state_set_aside(Manager *manager, const char *label, const char *reason);
+/* Reads what the supervisor has recorded. -ENOENT: there is none; -EBADMSG: it is damaged; any other error:
+ * it could not be read this time, which says nothing about the task. */
 int task_read_exit_record(Task *task);
+bool task_record_is_unread(int error);
+/* How long to wait before something is read again, PREVIOUS being how long it was before, or 0. */
+uint64_t task_read_again_usec(uint64_t previous);
+/* Calls HANDLER with the task when the record of that name, which could not be read for ERROR, may be read
+ * again. Only the first time is told to the journal. */
+int task_read_again_later(Task *task, ReadAgain *again, const char *record, int error,
+                sd_event_time_handler_t handler);
+/* 1 when the task has started, 0 when there is no record or it says why the task was not started; errors as
+ * above. */
+int task_read_start_record(Task *task);
 
 /* Takes over what a start record says. When it says why the task was not started, RET_FAILURE is set and the result is
  * its errno. */
 int task_apply_start_record(Task *task, GHashTable *record, sd_bus_error *ret_failure);
 
+/* Opens the main process of the start record, in the task's cgroup or, once the supervisor is watched, as
+ * its child. One that has ended already has no pidfd, and its exit record is on its way. */
+void task_open_main(Task *task);
+/* Of a task that ends without its supervisor: names a main process that could not be opened, since it has
+ * left the task's cgroup. */
+void task_tell_main_outside(const Task *task);
+
 /* --- task-spawn.c --- */
 
-/* The supervisor, waiting at the gate, with the descriptors of ours that belong to it. */
+/* The descriptors of ours that belong to a supervisor, which waits at the gate. */
 typedef struct Spawned {
-        pid_t pid;
-        int pidfd;
         int gate_fd;   /* write one byte to open, close to call it off */
         int status_fd; /* start record, then end of file */
         int stdout_fd; /* read end for logmon, or -1 */
         int stderr_fd;
 } Spawned;
 
-#define SPAWNED_NULL \
-        ((Spawned){ .pidfd = -1, .gate_fd = -1, .status_fd = -1, .stdout_fd = -1, .stderr_fd = -1 })
+#define SPAWNED_NULL ((Spawned){ .gate_fd = -1, .status_fd = -1, .stdout_fd = -1, .stderr_fd = -1 })
 
-int task_spawn_supervisor(Task *task, Spawned *ret);
+/* HANDLER is called with the task. */
+int task_spawn_supervisor(Task *task, SpawnHandler handler, SpawnCall **ret_call, Spawned *ret);
 void spawned_clear(Spawned *spawned);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Spawned, spawned_clear)
 

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#define KEYCTL_JOIN_SESSION_KEYRING        1
 #define RESOLVE_NO_MAGICLINKS_AND_SYMLINKS UINT64_C(0x06)
 #define KERNEL_SIGNALS                     64
 #define CLOSE_RANGE_SET_CLOEXEC            4U
@@ -94,6 +96,35 @@ static void set_oom_score_adjust(const Launch *launch, int error_fd)
         (void) close(fd);
 }
 
+static int join_new_session_keyring(void)
+{
+        return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ? -errno : 0;
+}
+
+/* A kernel without keys, or a container that lets nobody use them, has nothing that could be shared. */
+static bool has_no_keys(int error)
+{
+        return error == -ENOSYS || error == -EPERM;
+}
+
+static void leave_session_keyring(int error_fd)
+{
+        int r = join_new_session_keyring();
+
+        if (r < 0 && !has_no_keys(r))
+                fail(error_fd, STAGE_KEYRING, -r);
+}
+
+/* The keyring is the user's, and counts against the few keys that a user may have. Beyond them the process
+ * keeps the one that it got before: of its own too, but root's. */
+static void own_session_keyring(int error_fd)
+{
+        int r = join_new_session_keyring();
+
+        if (r < 0 && r != -EDQUOT && !has_no_keys(r))
+                fail(error_fd, STAGE_KEYRING, -r);
+}
+
 static void set_user(const Launch *launch, int error_fd)
 {
         /* A user's own service runs tasks as that user only; root's service sets everything, for root too. */
@@ -143,16 +174,47 @@ static void set_output(const char *path, int target_fd, int error_fd)
         (void) close(fd);
 }
 
-/* ENOENT comes for a missing interpreter too: only a missing file is "command not found". */
-static const char *exec_stage(const char *file, int error)
+/* What a script names in its first line, where that is what is missing. */
+static bool missing_interpreter(const char *file, char *ret, size_t size)
 {
-        return error == ENOENT && access(file, F_OK) < 0 ? STAGE_COMMAND : STAGE_EXEC;
+        char line[PATH_MAX] = "", *name = line + 2;
+        ssize_t n;
+        int fd;
+
+        fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return false;
+        n = read(fd, line, sizeof line - 1);
+        (void) close(fd);
+        if (n < 2 || line[0] != '#' || line[1] != '!')
+                return false;
+
+        name += strspn(name, " \t");
+        name[strcspn(name, " \t\r\n")] = '\0';
+        for (const char *p = name; *p != '\0'; p++)
+                if (*p < ' ' || *p > '~')
+                        return false;
+
+        return *name == '/' && access(name, F_OK) < 0 && errno == ENOENT &&
+                        (size_t) snprintf(ret, size, "%s%s", STAGE_SCRIPT, name) < size;
+}
+
+/* ENOENT comes for a missing interpreter too: only a missing file is "command not found". */
+static _Noreturn void fail_exec(const char *file, int error, int error_fd)
+{
+        char stage[STAGE_SIZE];
+
+        if (error != ENOENT)
+                fail(error_fd, STAGE_EXEC, error);
+        if (access(file, F_OK) < 0)
+                fail(error_fd, STAGE_COMMAND, error);
+        fail(error_fd, missing_interpreter(file, stage, sizeof stage) ? stage : STAGE_EXEC, error);
 }
 
 static _Noreturn void exec_from_path(const Launch *launch, int error_fd)
 {
         const char *directory = launch->path ? launch->path : DEFAULT_PATH;
-        char file[PATH_MAX];
+        char file[PATH_MAX], found[PATH_MAX] = "";
         int error = 0;
 
         while (directory) {
@@ -168,11 +230,15 @@ static _Noreturn void exec_from_path(const Launch *launch, int error_fd)
                 (void) execve(file, launch->argv, launch->environment);
                 if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
                         fail(error_fd, STAGE_EXEC, errno);
-                if (access(file, F_OK) >= 0)
-                        error = errno == ENOENT ? ENOENT : EACCES;
+                if (access(file, F_OK) < 0)
+                        continue;
+                error = errno == ENOENT ? ENOENT : EACCES;
+                (void) snprintf(found, sizeof found, "%s", file);
         }
 
-        fail(error_fd, error ? STAGE_EXEC : STAGE_COMMAND, error ? error : ENOENT);
+        if (!error)
+                fail(error_fd, STAGE_COMMAND, ENOENT);
+        fail_exec(found, error, error_fd);
 }
 
 static void enter_directory(const Launch *launch, int error_fd)
@@ -200,7 +266,10 @@ void child_run(const Launch *launch, int error_fd)
         reset_scheduling();
         set_limits(launch, error_fd);
         set_oom_score_adjust(launch, error_fd);
+        leave_session_keyring(error_fd);
         set_user(launch, error_fd);
+        if (launch->uid != 0)
+                own_session_keyring(error_fd);
         (void) umask(launch->umask);
         enter_directory(launch, error_fd);
         set_outputs(launch, error_fd);
@@ -209,7 +278,18 @@ void child_run(const Launch *launch, int error_fd)
         if (launch->command[0] != '/')
                 exec_from_path(launch, error_fd);
         (void) execve(launch->command, launch->argv, launch->environment);
-        fail(error_fd, exec_stage(launch->command, errno), errno);
+        fail_exec(launch->command, errno, error_fd);
+}
+
+/* A runtime gives what it has for standard output to the container's user. */
+static void refuse_what_others_own(const Launch *launch, int fd, int error_fd)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                fail(error_fd, STAGE_STDIO, errno);
+        if (!S_ISFIFO(st.st_mode) && (!S_ISREG(st.st_mode) || st.st_uid != launch->uid))
+                fail(error_fd, STAGE_STDIO, EPERM);
 }
 
 /* For as long as the task's own files are opened. */
@@ -222,6 +302,10 @@ static void set_outputs_as_user(const Launch *launch, int error_fd)
                         seteuid(launch->uid) < 0)
                 fail(error_fd, STAGE_USER, errno);
         set_outputs(launch, error_fd);
+        if (launch->stdout_path)
+                refuse_what_others_own(launch, STDOUT_FILENO, error_fd);
+        if (launch->stderr_path)
+                refuse_what_others_own(launch, STDERR_FILENO, error_fd);
         if (seteuid(0) < 0 || setegid(0) < 0)
                 fail(error_fd, STAGE_USER, errno);
 }
@@ -232,6 +316,7 @@ void child_run_runtime(const Launch *launch, int error_fd)
         (void) setsid();
         reset_scheduling();
         set_oom_score_adjust(launch, error_fd);
+        leave_session_keyring(error_fd);
         set_outputs_as_user(launch, error_fd);
         if (setgroups(0, NULL) < 0)
                 fail(error_fd, STAGE_USER, errno);

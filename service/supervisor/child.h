@@ -2,12 +2,13 @@
 #pragma once
 
 #include "launch.h"
+#include "protocol.h"
 
-/* Sent over the exec pipe when the task could not be started; a session's parent also sends that it was. */
+/* Sent over the exec pipe when the task could not be started; a session's parent also sends one without an
+ * error. */
 typedef struct ChildReport {
         int error; /* positive errno, or 0 */
-        char stage[32];
-        pid_t pid; /* of a session's process */
+        char stage[STAGE_SIZE];
 } ChildReport;
 
 /* In the child: becomes the task, or reports through ERROR_FD (close-on-exec) and exits. */

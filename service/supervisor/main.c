@@ -125,11 +125,14 @@ static int serve(const Title *title)
         ssize_t n;
 
         while ((n = receive(&request)) == sizeof request.spawn) {
-                SpawnReply reply = { .pid = spawn(&request) };
+                SpawnReply reply = { .sequence = request.spawn.sequence };
                 int r;
 
-                if (reply.pid == 0)
+                r = spawn(&request);
+                if (r == 0)
                         return run(&request, title);
+                reply.pid = r > 0 ? r : 0;
+                reply.error = r < 0 ? -r : 0;
 
                 fault_point(FAULT_SPAWNER_FORKED);
                 /* before the answer: the end of a pipe is seen when nobody has it any more */

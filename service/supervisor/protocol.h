@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <signal.h>
+#include <stdint.h>
+
 /* What nomad-executord and the program nomad-supervisor say to each other.
  *
  * One process of that program is the spawner. It forks whatever nomad-executord starts: being small, with few descriptors,
@@ -21,7 +24,8 @@
  * The start record is written to the state directory, then the same text to the status pipe, which is closed after it.
  * The exit record is written to the state directory before anything that is left of the task is killed. Both are
  * KEY=VALUE lines under a temporary name and then renamed; the exit record's file is made and its space is
- * reserved before the task starts, so that a full disk cannot lose an exit status. */
+ * reserved before the task starts, so that a full disk cannot lose an exit status. Which processes go on although the task has ended
+ * is in a third record, if there are any and there is room for it. */
 
 #define PROTOCOL_VERSION 1
 
@@ -31,12 +35,13 @@
 #define SUPERVISOR_STATUS_FD 5 /* write end of the status pipe */
 #define SUPERVISOR_STATE_FD  6 /* the task's state directory */
 
-/* A session, which Exec or Run adds to a task, has the launch block, and in place of gate and status a socket: one byte comes
- * from there, or it is not to be, and a ChildReport goes there. In a container it is the process's parent, which sends the
- * terminal with the report if there is one, has the session's directory for its state directory, and ends as the process
- * did. */
-#define SESSION_REPORT_FD SUPERVISOR_STATUS_FD
-#define CONSOLE_SOCKET    "console"
+/* A session, which Exec or Run adds to a task, has the launch block, and in place of gate and status a
+ * socket: one byte comes from there, or it is not to be, and a ChildReport goes there. In a container it is
+ * the process's parent, which sends the process's pidfd with the report, and the terminal if there is one,
+ * has the session's directory for its state directory, and ends as the process did. */
+#define SESSION_REPORT_FD      SUPERVISOR_STATUS_FD
+#define SESSION_REPORT_FDS_MAX 2
+#define CONSOLE_SOCKET         "console"
 
 /* The spawner's own, above them. */
 #define SPAWNER_SOCKET_FD 7
@@ -54,6 +59,7 @@ typedef enum SpawnKind {
 #define SPAWN_NAME_SIZE 256
 
 typedef struct SpawnRequest {
+        uint64_t sequence; /* counts up from 1 */
         SpawnKind kind;
         size_t n_fds;
         int numbers[SPAWN_FDS_MAX]; /* of the descriptors in the child; others up to SUPERVISOR_STATE_FD are /dev/null */
@@ -61,11 +67,14 @@ typedef struct SpawnRequest {
 } SpawnRequest;
 
 typedef struct SpawnReply {
-        int pid; /* or a negative errno */
+        uint64_t sequence; /* of the request */
+        int pid;           /* of the child */
+        int error;         /* 0, or the errno of fork, and there is no child */
 } SpawnReply;
 
 #define START_RECORD "start"
 #define EXIT_RECORD  "exit"
+#define LEFT_RECORD  "left"
 
 /* The cgroups below the scope's. */
 #define SUPERVISOR_CGROUP "supervisor"
@@ -86,9 +95,8 @@ typedef struct SpawnReply {
 #define LAUNCH_STDOUT_PATH \
         "STDOUT_PATH" /* opened as the task's user, no symlink followed, instead of fd 1 */
 #define LAUNCH_STDERR_PATH "STDERR_PATH"
-#define LAUNCH_STOP_SIGNAL \
-        "STOP_SIGNAL"                /* sent to the main process when systemd stops the scope without us */
-#define LAUNCH_STOP_USEC "STOP_USEC" /* and how long after it the rest is killed */
+#define LAUNCH_STOP_SIGNAL "STOP_SIGNAL" /* sent to the main process when the supervisor stops the task */
+#define LAUNCH_STOP_USEC   "STOP_USEC"   /* and how long after it the rest is killed */
 
 /* COMMAND is an OCI runtime, started as root, which leaves the task's main process behind and its pid in this file of the state
  * directory. UID, GID and GROUP are those with which STDOUT_PATH and STDERR_PATH are opened. */
@@ -102,6 +110,11 @@ typedef struct SpawnReply {
  * A time set before is kept if it is earlier. A realtime signal, so that none is lost, by its number, which the C
  * libraries count differently. */
 #define SUPERVISOR_KILL_SIGNAL 40
+
+/* Asks the supervisor to stop the task. It is the KillSignal of the scope, so that systemd sends it to all
+ * of the scope's processes when it stops one that has no controller: ignored unless a program has a handler
+ * for it, and it never ends the supervisor. */
+#define SUPERVISOR_STOP_SIGNAL SIGURG
 
 /* Keys of both records. */
 #define RECORD_VERSION   "VERSION"
@@ -117,16 +130,20 @@ typedef struct SpawnReply {
 #define START_ERRNO                 "ERRNO"
 #define START_STAGE                 "STAGE" /* one of the words below */
 
+#define STAGE_SIZE      128U     /* with the final 0 */
 #define STAGE_RECORD    "record" /* reserving the exit record */
 #define STAGE_CGROUP    "cgroup" /* making the cgroups, or starting a process in one */
 #define STAGE_RLIMIT    "rlimit"
 #define STAGE_OOM       "oom-score-adjust"
+#define STAGE_KEYRING   "keyring"
 #define STAGE_USER      "user" /* uid, gid or groups */
 #define STAGE_DIRECTORY "directory"
 #define STAGE_STDIO     "stdio"
 #define STAGE_COMMAND   "command" /* the name is nowhere in PATH, or the file does not exist */
 #define STAGE_EXEC      "exec"
-#define STAGE_RUNTIME   "runtime" /* whose log has the reason */
+#define STAGE_SCRIPT    "interpreter " /* and which: it does not exist, and the file that names it does */
+#define STAGE_RUNTIME   "runtime"      /* whose log has the reason */
+#define STAGE_FORK      "fork"         /* of a session's process: by the spawner, or watching it */
 
 /* Keys of the exit record. CODE or SIGNAL, as the kernel told the parent; the rest where the kernel has it. */
 #define EXIT_CODE        "CODE"
@@ -135,3 +152,7 @@ typedef struct SpawnReply {
 #define EXIT_TIMED_OUT   "TIMED_OUT" /* 1 where RUNTIME_MAX_USEC passed before the task had ended */
 #define EXIT_CPU_USEC    "CPU_USEC"
 #define EXIT_MEMORY_PEAK "MEMORY_PEAK" /* bytes */
+
+/* Keys of the record of what is left: pids with a blank between them, the first few. */
+#define LEFT_STRAGGLERS "STRAGGLERS" /* killed, in the task's cgroup, and still there */
+#define LEFT_OUTSIDE    "OUTSIDE"    /* in other cgroups */

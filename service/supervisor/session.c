@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,10 +23,14 @@
 #include "runtime.h"
 #include "stdio-util.h"
 
-/* FD may be -1. */
-static void send_report(const ChildReport *report, int fd)
+/* Not in musl's headers. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+static void send_report(const ChildReport *report, const int *fds, size_t n_fds)
 {
-        (void) fd_message_send(SESSION_REPORT_FD, 0, report, sizeof *report, &fd, fd >= 0 ? 1 : 0);
+        (void) fd_message_send(SESSION_REPORT_FD, 0, report, sizeof *report, fds, n_fds);
 }
 
 static int report_failure(const char *stage, int error)
@@ -33,8 +38,23 @@ static int report_failure(const char *stage, int error)
         ChildReport report = { .error = error };
 
         (void) snprintf(report.stage, sizeof report.stage, "%s", stage);
-        send_report(&report, -1);
+        send_report(&report, NULL, 0);
         return EXIT_FAILURE;
+}
+
+/* It is our child and has not been waited for, so that its pid cannot be another's. TERMINAL may be -1. */
+static int report_process(pid_t pid, int terminal)
+{
+        const ChildReport report = { 0 };
+        int fds[SESSION_REPORT_FDS_MAX] = { -1, terminal };
+
+        fds[0] = (int) syscall(SYS_pidfd_open, pid, 0);
+        if (fds[0] < 0)
+                return -errno;
+
+        send_report(&report, fds, terminal >= 0 ? 2 : 1);
+        (void) close(fds[0]);
+        return 0;
 }
 
 static int listen_for_console(void)
@@ -102,9 +122,15 @@ static int wait_for(pid_t pid)
 
 static int start_and_wait(const Launch *launch)
 {
+        /* with a terminal the runtime alone has them, and what little it says there is of no use */
+        const bool discarded[] = { false, launch->terminal, launch->terminal };
         ChildReport report = { 0 };
-        int listen_fd = -1, terminal = -1, r;
+        int listen_fd = -1, terminal = -1, discard_fd = -1, r;
         pid_t pid;
+
+        r = stdio_avoid_devices(discarded, &discard_fd);
+        if (r < 0)
+                return report_failure(STAGE_STDIO, -r);
 
         if (launch->terminal) {
                 listen_fd = listen_for_console();
@@ -112,21 +138,25 @@ static int start_and_wait(const Launch *launch)
                         return report_failure(STAGE_STDIO, -listen_fd);
         }
         r = runtime_run(launch, -1, SUPERVISOR_STATE_FD, &pid, &report);
-        if (r >= 0 && launch->terminal) {
+        if (r < 0) {
+                send_report(&report, NULL, 0);
+                return EXIT_FAILURE;
+        }
+        if (launch->terminal) {
                 terminal = receive_console(listen_fd);
                 if (terminal < 0)
                         return report_failure(STAGE_STDIO, -terminal);
         }
-        if (r >= 0)
-                report.pid = pid;
-        send_report(&report, terminal);
+        r = report_process(pid, terminal);
         if (r < 0)
-                return EXIT_FAILURE;
+                return report_failure(STAGE_FORK, -r);
 
         /* the process has the only ends of the streams that matter */
         if (terminal >= 0)
                 (void) close(terminal);
         (void) stdio_release();
+        if (discard_fd >= 0)
+                (void) close(discard_fd);
         (void) close(SESSION_REPORT_FD);
         (void) close(SUPERVISOR_STATE_FD);
         return wait_for(pid);

@@ -18,7 +18,9 @@
 #include "child.h"
 #include "fault.h"
 #include "fork-into-cgroup.h"
+#include "last-words.h"
 #include "launch.h"
+#include "left.h"
 #include "proc-file.h"
 #include "protocol.h"
 #include "record.h"
@@ -28,6 +30,13 @@
 
 #define USEC_PER_SEC UINT64_C(1000000)
 #define USEC_NEVER   UINT64_MAX
+
+/* What was killed and is still there is killed again after that: it may have been moved in, or have been too
+ * much for one pass. */
+#define KILL_AGAIN_USEC USEC_PER_SEC
+
+/* Processes that are reaped before the time and the next signal are looked at. */
+#define REAP_MAX 64U
 
 typedef struct Supervisor {
         Launch launch;
@@ -41,6 +50,8 @@ typedef struct Supervisor {
         uint64_t stop_at; /* CLOCK_MONOTONIC, or USEC_NEVER */
         uint64_t kill_at; /* likewise */
         bool timed_out;
+        int discard_fd; /* or -1 */
+        LastWords words;
 } Supervisor;
 
 static uint64_t now_usec(void)
@@ -112,6 +123,22 @@ static void publish_start(const Supervisor *s)
         publish(s, &record);
 }
 
+/* What a container writes to nobody is thrown away by us. SIGIO tells that there is something. */
+static int prepare_stdio(Supervisor *s)
+{
+        const bool discarded[] = { false, !s->launch.stdout_path, !s->launch.stderr_path };
+        int r;
+
+        r = stdio_avoid_devices(discarded, &s->discard_fd);
+        if (r < 0 || s->discard_fd < 0)
+                return r;
+
+        return fcntl(s->discard_fd, F_SETOWN, getpid()) < 0 || fcntl(s->discard_fd, F_SETSIG, SIGIO) < 0 ||
+                                        fcntl(s->discard_fd, F_SETFL, O_ASYNC) < 0
+                        ? -errno
+                        : 0;
+}
+
 static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
 {
         int fds[2];
@@ -150,6 +177,13 @@ static int start_task(Supervisor *s)
         ChildReport failure;
         int r;
 
+        last_words_remember(&s->words);
+        if (s->launch.runtime_pid) {
+                r = prepare_stdio(s);
+                if (r < 0)
+                        return publish_failure(s, STAGE_STDIO, -r);
+        }
+
         if (s->launch.runtime_pid)
                 r = runtime_run(&s->launch, s->cgroup.task_fd, SUPERVISOR_STATE_FD, &s->pid, &failure);
         else
@@ -177,9 +211,15 @@ static void kill_after(Supervisor *s, uint64_t usec)
                 s->kill_at = due;
 }
 
+/* SIGCONT, so that what is stopped can handle the signal, and thawed after both, so that it does nothing
+ * else before. */
 static void stop_task(Supervisor *s)
 {
         (void) kill(s->pid, s->stop_signal);
+        if (s->stop_signal != SIGKILL && s->stop_signal != SIGCONT) {
+                (void) kill(s->pid, SIGCONT);
+                task_cgroup_continue(&s->cgroup);
+        }
         (void) task_cgroup_thaw(&s->cgroup);
         kill_after(s, s->stop_usec);
 }
@@ -193,8 +233,9 @@ static void on_signal(Supervisor *s, const siginfo_t *info)
                 return;
         }
 
-        /* systemd sends the stop signal to all of the scope by itself; a signal from elsewhere was meant for the task */
-        if (info->si_pid != 1)
+        /* "systemctl kill" has sent the signal to all of the scope; one from elsewhere was meant for the
+         * task */
+        if (info->si_signo == SUPERVISOR_STOP_SIGNAL || info->si_pid != 1)
                 stop_task(s);
         else {
                 (void) task_cgroup_thaw(&s->cgroup);
@@ -202,13 +243,21 @@ static void on_signal(Supervisor *s, const siginfo_t *info)
         }
 }
 
+/* Main by its pid too, since it may have left its cgroup; it is our child and not reaped, so that the pid is
+ * its own. */
+static void kill_task(const Supervisor *s)
+{
+        (void) kill(s->pid, SIGKILL);
+        task_cgroup_kill(&s->cgroup);
+}
+
 static void on_time(Supervisor *s)
 {
         uint64_t now = now_usec();
 
         if (s->kill_at <= now) {
-                (void) task_cgroup_kill(&s->cgroup);
-                s->kill_at = USEC_NEVER;
+                kill_task(s);
+                s->kill_at = now + KILL_AGAIN_USEC;
         }
         if (s->stop_at <= now) {
                 s->stop_at = USEC_NEVER;
@@ -217,26 +266,32 @@ static void on_time(Supervisor *s)
         }
 }
 
-/* Reaps whatever has ended. True, with its status, once the task's main process is among it. */
-static bool reap(const Supervisor *s, siginfo_t *ret)
-{
-        bool ended = false;
+typedef enum Reaped {
+        REAPED_ALL,  /* that have ended by now */
+        REAPED_SOME, /* there are more */
+        REAPED_MAIN, /* with its status */
+} Reaped;
 
-        for (;;) {
+/* Reaps what has ended: a part of it, since orphans may come as fast as they are reaped. */
+static Reaped reap(const Supervisor *s, siginfo_t *ret)
+{
+        for (unsigned i = 0; i < REAP_MAX; i++) {
                 siginfo_t info = { 0 };
 
                 if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
-                        return ended;
+                        return REAPED_ALL;
                 if (info.si_pid == s->pid) {
                         *ret = info;
-                        ended = true;
+                        return REAPED_MAIN;
                 }
         }
+
+        return REAPED_SOME;
 }
 
-static int wait_signal(const Supervisor *s, const sigset_t *mask, siginfo_t *ret)
+static int wait_signal(const Supervisor *s, const sigset_t *mask, bool more, siginfo_t *ret)
 {
-        uint64_t now = now_usec(), due = s->stop_at < s->kill_at ? s->stop_at : s->kill_at;
+        uint64_t now = now_usec(), due = more ? 0 : s->stop_at < s->kill_at ? s->stop_at : s->kill_at;
         uint64_t left = due > now ? due - now : 0;
         struct timespec timeout = {
                 .tv_sec = (time_t) (left / USEC_PER_SEC),
@@ -248,25 +303,35 @@ static int wait_signal(const Supervisor *s, const sigset_t *mask, siginfo_t *ret
 
 static void supervise(Supervisor *s, siginfo_t *ret_status)
 {
+        Reaped reaped;
         sigset_t mask;
 
         (void) sigemptyset(&mask);
         (void) sigaddset(&mask, SIGCHLD);
         (void) sigaddset(&mask, SIGTERM);
         (void) sigaddset(&mask, s->stop_signal);
+        (void) sigaddset(&mask, SUPERVISOR_STOP_SIGNAL);
         (void) sigaddset(&mask, SUPERVISOR_KILL_SIGNAL);
+        if (s->discard_fd >= 0)
+                (void) sigaddset(&mask, SIGIO);
         s->stop_at = usec_from_now(s->runtime_max_usec);
 
         /* the task may have ended before this */
-        while (!reap(s, ret_status)) {
+        while ((reaped = reap(s, ret_status)) != REAPED_MAIN) {
                 siginfo_t info = { 0 };
-                int signo = wait_signal(s, &mask, &info);
+                int signo = wait_signal(s, &mask, reaped == REAPED_SOME, &info);
 
-                if (signo < 0 && errno == EAGAIN)
-                        on_time(s);
+                on_time(s);
+                if (signo == SIGIO && info.si_code == POLL_IN)
+                        stdio_discard(s->discard_fd);
                 else if (signo > 0 && signo != SIGCHLD)
                         on_signal(s, &info);
         }
+
+        /* killed by the service while we did not run, frozen with our slice */
+        if (ret_status->si_code != CLD_EXITED && ret_status->si_status == SIGKILL &&
+                        s->stop_at <= now_usec())
+                s->timed_out = true;
 }
 
 static int record_exit(Supervisor *s, const siginfo_t *status)
@@ -286,6 +351,14 @@ static int record_exit(Supervisor *s, const siginfo_t *status)
         if (task_cgroup_read(&s->cgroup, "memory.peak", NULL, &value))
                 record_add_uint64(&record, EXIT_MEMORY_PEAK, value);
         return record_commit(&record, s->exit_record_fd, SUPERVISOR_STATE_FD, EXIT_RECORD);
+}
+
+/* No longer than a Stop that is under way allows. */
+static void hear_last_words(const Supervisor *s)
+{
+        uint64_t now = now_usec(), left = s->kill_at > now ? s->kill_at - now : 0;
+
+        last_words_await(&s->words, &s->cgroup, left < LAST_WORDS_USEC ? left : LAST_WORDS_USEC);
 }
 
 /* All that can be done before the scope is there, and everything that could fail for want of space. */
@@ -346,15 +419,20 @@ static int run(Supervisor *s)
         fault_point(FAULT_SUPERVISOR_TASK_ENDED);
         r = record_exit(s, &status);
         fault_point(FAULT_SUPERVISOR_EXIT_RECORDED);
+        hear_last_words(s);
         task_cgroup_empty(&s->cgroup);
+        left_record(&s->cgroup);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int supervisor_run(void)
 {
-        Supervisor s = {
-                .stop_at = USEC_NEVER, .kill_at = USEC_NEVER, .start_record_fd = -1, .exit_record_fd = -1
-        };
+        Supervisor s = { .stop_at = USEC_NEVER,
+                .kill_at = USEC_NEVER,
+                .start_record_fd = -1,
+                .exit_record_fd = -1,
+                .discard_fd = -1,
+                .words = LAST_WORDS_NONE };
         int r;
 
         r = run(&s);

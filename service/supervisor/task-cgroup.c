@@ -4,18 +4,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cgroup-kill.h"
 #include "proc-file.h"
 #include "protocol.h"
 
-#define CGROUP_ROOT     "/sys/fs/cgroup"
-#define KILL_AGAIN_MSEC 1000
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* What was killed and is still there is killed again after that. */
+#define KILL_AGAIN_MSEC 100
 
 static int write_text_at(int dir_fd, const char *file, const char *text)
 {
@@ -94,12 +98,22 @@ int task_cgroup_thaw(const TaskCgroup *cgroup)
         return write_text_at(cgroup->task_fd, "cgroup.freeze", "0");
 }
 
-int task_cgroup_kill(const TaskCgroup *cgroup)
+void task_cgroup_kill(const TaskCgroup *cgroup)
 {
-        return write_text_at(cgroup->task_fd, "cgroup.kill", "1");
+        (void) cgroup_kill(cgroup->task_fd);
 }
 
-static bool is_populated(int events_fd)
+void task_cgroup_continue(const TaskCgroup *cgroup)
+{
+        cgroup_signal_each(cgroup->task_fd, SIGCONT);
+}
+
+int task_cgroup_open_events(const TaskCgroup *cgroup)
+{
+        return openat(cgroup->task_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+}
+
+bool task_cgroup_is_populated(int events_fd)
 {
         char text[256];
         ssize_t n;
@@ -112,24 +126,89 @@ static bool is_populated(int events_fd)
         return strstr(text, "populated 1") != NULL;
 }
 
-void task_cgroup_empty(const TaskCgroup *cgroup)
+bool task_cgroup_populated(const TaskCgroup *cgroup)
 {
+        bool populated;
         int fd;
 
-        fd = openat(cgroup->task_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-        while (fd >= 0 && is_populated(fd)) {
+        fd = task_cgroup_open_events(cgroup);
+        if (fd < 0)
+                return false;
+
+        populated = task_cgroup_is_populated(fd);
+        (void) close(fd);
+        return populated;
+}
+
+bool task_cgroup_contains(const TaskCgroup *cgroup, pid_t pid)
+{
+        char file[64], text[sizeof cgroup->path];
+        size_t length, own = strlen(cgroup->path);
+        const char *path;
+
+        (void) snprintf(file, sizeof file, "/proc/%d/cgroup", (int) pid);
+        if (read_text_at(AT_FDCWD, file, text, sizeof text) < 0)
+                return true;
+
+        path = proc_cgroup_path(text, &length);
+        return !path || (length > own && strncmp(path, cgroup->path, own) == 0 && path[own] == '/');
+}
+
+/* Whether the first processes of the list all wait for the kernel, or at their exit for a debugger. */
+static bool all_wait(const TaskCgroup *cgroup)
+{
+        char list[256], file[64], text[1024], *end = NULL;
+
+        if (read_text_at(cgroup->task_fd, "cgroup.procs", list, sizeof list) <= 0)
+                return false;
+
+        for (const char *next = list; *next; next = end) {
+                long pid = strtol(next, &end, 10);
+                const char *state;
+
+                /* the last of a list that is cut may be half a number */
+                if (end == next || *end != '\n')
+                        break;
+                end++;
+                (void) snprintf(file, sizeof file, "/proc/%ld/stat", pid);
+                if (read_text_at(AT_FDCWD, file, text, sizeof text) < 0)
+                        continue;
+                state = proc_stat_field(text, PROC_STAT_STATE);
+                if (state && *state != 'D' && *state != 't')
+                        return false;
+        }
+
+        return true;
+}
+
+static uint64_t now_usec(void)
+{
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
+}
+
+void task_cgroup_empty(const TaskCgroup *cgroup)
+{
+        uint64_t begin = now_usec(), passed = 0;
+        int fd;
+
+        fd = task_cgroup_open_events(cgroup);
+        while (fd >= 0 && task_cgroup_is_populated(fd) && passed < STRAGGLERS_MAX_USEC) {
                 struct pollfd events = { .fd = fd, .events = POLLPRI };
 
+                if (passed >= STRAGGLERS_USEC && all_wait(cgroup))
+                        break;
+
                 /* again and again: somebody may be moving processes in */
-                (void) task_cgroup_kill(cgroup);
-                if (is_populated(fd))
+                task_cgroup_kill(cgroup);
+                if (task_cgroup_is_populated(fd))
                         (void) poll(&events, 1, KILL_AGAIN_MSEC);
+                passed = now_usec() - begin;
         }
         if (fd >= 0)
                 (void) close(fd);
-
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-                continue;
 }
 
 bool task_cgroup_read(const TaskCgroup *cgroup, const char *file, const char *key, uint64_t *ret)

@@ -107,7 +107,6 @@ class Pending
         friend class Client;
         bool finished = false;
         Reply result;
-        sd_bus_slot *slot = nullptr;
 };
 
 /* One connection to the private bus, and the calls of the contract on it. */

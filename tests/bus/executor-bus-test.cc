@@ -57,7 +57,7 @@ TEST_F(ExecutorBus, SystemdIsListenedToWhileATaskComesOrGoes)
         systemd->set_behaviour(silent);
         auto start = client->start_task_later("web", shell("exec sleep 1000"));
         ASSERT_TRUE(eventually([&] { return client->get_task("web").ok(); }));
-        EXPECT_EQ(matches(), 2U);
+        EXPECT_TRUE(eventually([&] { return matches() == 2; }));
 
         systemd->set_behaviour({});
         systemd->answer_calls();
@@ -184,7 +184,7 @@ TEST_F(ExecutorBus, TheScope)
         EXPECT_TRUE(unit.delegate);
         EXPECT_EQ(unit.collect_mode, "inactive-or-failed");
         EXPECT_EQ(unit.controller, "org.nomad.Executor");
-        EXPECT_EQ(unit.kill_signal, SIGUSR1);
+        EXPECT_EQ(unit.kill_signal, SIGURG) << "which asks the supervisor";
         EXPECT_GE(unit.timeout_stop_usec, 7000000U);
         EXPECT_TRUE(unit.after.empty()) << "nomad.slice has the order, for all of them";
 

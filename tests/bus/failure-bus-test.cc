@@ -156,12 +156,36 @@ TEST_F(FailureBus, InvalidSpec)
                 { command("/bin/true").set("LogDirectory", "relative"), "LogDirectory" },
                 { command("/bin/true").set("LogName", ""), "LogName" },
                 { command("/bin/true").set("LogName", "../x"), "LogName" },
+                { command("/bin/true")
+                                                .set("LogFields",
+                                                                std::map<std::string,
+                                                                                std::string>{ { "COREDUMP_UNIT",
+                                                                                "ssh.service" } }),
+                                "LogFields" },
                 { command("/bin/true").set("LogMaxFiles", UINT32_C(0)), "LogMaxFiles" },
                 { command("/bin/true").set("LogMaxFileSize", UINT64_C(0)), "LogMaxFileSize" },
         };
 
         for (const auto &c : cases)
                 expect_failure("bad", c.spec, ERROR("InvalidSpec"), c.text);
+        EXPECT_EQ(systemd->n_started(), started) << "a spec is checked before anything is started";
+        expect_no_trace();
+        expect_usable();
+}
+
+/* What the check of a key allows may have any length. */
+TEST_F(FailureBus, SpecBeyondTheLimit)
+{
+        const std::string zeros(2 * 1024 * 1024, '0');
+        std::vector<std::string> many(400000, "a=b");
+
+        for (const Spec &spec : { command("/bin/true").set("StopSignal", zeros + "2"),
+                             command("/bin/true").set("AllowedCPUs", zeros),
+                             command("/bin/true").set("User", zeros),
+                             command("/bin/true").set("Environment", many),
+                             Spec().set("Command", "/bin/true").set("LogOverflow", zeros),
+                             command("/bin/true").set_limits("ResourceLimits", { zeros }, 1) })
+                expect_failure("bad", spec, ERROR("LimitExceeded"), "more than 1048576 bytes");
         EXPECT_EQ(systemd->n_started(), started) << "a spec is checked before anything is started";
         expect_no_trace();
         expect_usable();
@@ -377,11 +401,80 @@ TEST_F(FailureBus, NoLogmon)
 
 TEST_F(FailureBus, NoSuchObjectAndNoSuchMethod)
 {
-        EXPECT_EQ(client->task(TASK_PATH("none"), "Wait").error, ERROR("NoSuchTask"));
+        const std::string unknown_object = "org.freedesktop.DBus.Error.UnknownObject",
+                          properties = "org.freedesktop.DBus.Properties",
+                          introspectable = "org.freedesktop.DBus.Introspectable";
+
+        for (const char *method : { "Wait", "NoSuchMethod" })
+                EXPECT_EQ(client->task(TASK_PATH("none"), method).error, ERROR("NoSuchTask")) << method;
+        for (const std::string &interface : { properties, introspectable, std::string("no.such.Interface") })
+                EXPECT_EQ(client->call(EXECUTOR_NAME, TASK_PATH("none"), interface, "Introspect").error,
+                                ERROR("NoSuchTask"))
+                                << interface;
         EXPECT_FALSE(client->task("/org/nomad/Executor/task", "Wait").ok());
-        EXPECT_FALSE(client->task(TASK_PATH("a/b"), "Wait").ok());
+        for (const std::string path : { TASK_PATH("a/b"), "/org/nomad/Executor/x" })
+                EXPECT_EQ(client->call(EXECUTOR_NAME, path, introspectable, "Introspect").error,
+                                unknown_object)
+                                << path;
+        EXPECT_TRUE(client->call(EXECUTOR_NAME, "/org/nomad/Executor/task", introspectable, "Introspect")
+                                        .ok());
+        ASSERT_TRUE(client->start_task("there",
+                                          command("/bin/sleep")
+                                                          .set("Arguments",
+                                                                          std::vector<std::string>{
+                                                                                          "1000" }))
+                                        .ok());
+        EXPECT_EQ(client->task(TASK_PATH("there"), "NoSuchMethod").error,
+                        "org.freedesktop.DBus.Error.UnknownMethod");
+        EXPECT_TRUE(client->stop_task(TASK_PATH("there"), "", 0).ok());
+        (void) client->wait_task(TASK_PATH("there"));
+        EXPECT_TRUE(client->release(TASK_PATH("there")).ok());
         EXPECT_EQ(client->manager("NoSuchMethod").error, "org.freedesktop.DBus.Error.UnknownMethod");
         EXPECT_EQ(client->manager("GetTask").error, "org.freedesktop.DBus.Error.InvalidArgs");
+        expect_no_trace();
+}
+
+/* It runs already, and is undone: nobody is told of a task that is not saved. */
+TEST_F(FailureBus, TheStateCannotBeSavedOnceItRuns)
+{
+        const std::string state = executor->state_directory() + "/bad";
+        ScopeBehaviour slow;
+
+        slow.hold_job = true;
+        systemd->set_behaviour(slow);
+        auto start = client->start_task_later("bad", shell("setsid sleep 1000 & exec sleep 1000"));
+        ASSERT_TRUE(eventually([&] { return systemd->n_started() == started + 1; }));
+        ASSERT_TRUE(eventually([&] { return access((state + "/task.json").c_str(), F_OK) == 0; }));
+        ASSERT_EQ(system(("mkdir -p " + state + "/task.json.new/x").c_str()), 0);
+        systemd->set_behaviour({});
+        systemd->release_jobs();
+
+        ASSERT_TRUE(client->await(start));
+        EXPECT_EQ(start->reply().error, "System.Error.EISDIR");
+        EXPECT_NE(start->reply().text.find("Cannot save the task's state"), std::string::npos)
+                        << start->reply();
+        expect_no_trace();
+        expect_usable();
+}
+
+/* A time that ends after the last one that there is. */
+TEST_F(FailureBus, RunWithATimeoutNearTheLargest)
+{
+        ASSERT_TRUE(client->start_task("web",
+                                          command("/bin/sleep")
+                                                          .set("Arguments",
+                                                                          std::vector<std::string>{
+                                                                                          "1000" }))
+                                        .ok());
+        for (uint64_t timeout : { UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 1000000, UINT64_MAX / 2 }) {
+                Reply reply = client->task(TASK_PATH("web"), "Run", [=](sd_bus_message *m) {
+                        EXPECT_GE(sd_bus_message_append(m, "ast", 1, "/bin/true", timeout), 0);
+                });
+                EXPECT_TRUE(reply.ok()) << timeout << ": " << reply;
+        }
+        EXPECT_TRUE(client->stop_task(TASK_PATH("web"), "", 0).ok());
+        (void) client->wait_task(TASK_PATH("web"));
+        EXPECT_TRUE(client->release(TASK_PATH("web")).ok());
         expect_no_trace();
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <systemd/sd-id128.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ int FakeSystemdBus::handle(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 { "org.freedesktop.systemd1.Manager", "GetUnitByPID", "u", get_unit_by_pid },
                 { "org.freedesktop.systemd1.Manager", "StopUnit", "ss", stop_unit },
                 { "org.freedesktop.systemd1.Manager", "KillUnit", "ssi", kill_unit },
+                { "org.freedesktop.systemd1.Manager", "ThawUnit", "s", thaw_unit },
                 { "org.freedesktop.systemd1.Manager", "ResetFailedUnit", "s", reset_failed_unit },
                 { "org.freedesktop.systemd1.Manager", "SetUnitProperties", "sba(sv)", set_unit_properties },
                 { "org.freedesktop.systemd1.Manager", "Subscribe", "", subscribe },
@@ -236,7 +238,8 @@ void FakeSystemdBus::answer(FakeSystemd &systemd, sd_bus_message *m)
 {
         sd_bus_error error = SD_BUS_ERROR_NULL;
 
-        if (start_transient_unit(systemd, m, &error) < 0)
+        (void) sd_bus_message_rewind(m, true);
+        if (handle(m, &systemd, &error) < 0)
                 (void) sd_bus_reply_method_error(m, &error);
         sd_bus_error_free(&error);
 }
@@ -374,6 +377,30 @@ int FakeSystemdBus::kill_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_er
         return sd_bus_reply_method_return(m, nullptr);
 }
 
+/* With the slices above it, as systemd 252 does it. */
+static void thaw_upwards(std::string cgroup)
+{
+        for (; !cgroup.empty(); cgroup.erase(cgroup.rfind('/')))
+                (void) (std::ofstream(cgroup_full_path(cgroup) + "/cgroup.freeze") << "0" << std::flush);
+}
+
+int FakeSystemdBus::thaw_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error)
+{
+        const char *name;
+        FakeUnit *unit;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &name);
+        if (r < 0)
+                return r;
+        unit = named(systemd, name, error);
+        if (!unit)
+                return -ENOENT;
+        unit->n_thawed++;
+        thaw_upwards(unit->cgroup);
+        return sd_bus_reply_method_return(m, nullptr);
+}
+
 int FakeSystemdBus::reset_failed_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error)
 {
         const char *name;
@@ -473,6 +500,10 @@ int FakeSystemdBus::get_property(FakeSystemd &systemd, sd_bus_message *m, sd_bus
                         return reply_unit_property(m, *unit, name, error);
         if (path != "/org/freedesktop/systemd1")
                 return sd_bus_error_setf(error, NO_SUCH_UNIT, "Unit of %s not loaded.", path.c_str());
+        if (strcmp(name, "Version") == 0 && systemd.behaviour.hold_version) {
+                systemd.swallowed.push_back(sd_bus_message_ref(m));
+                return 1;
+        }
         if (strcmp(name, "Version") == 0)
                 return sd_bus_reply_method_return(m, "v", "s", systemd.version.c_str());
         return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_PROPERTY, "Unknown property %s", name);

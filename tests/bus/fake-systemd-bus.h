@@ -16,6 +16,7 @@ struct FakeSystemdBus {
         static int get_unit_by_pid(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);
         static int stop_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);
         static int kill_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);
+        static int thaw_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);
         static int reset_failed_unit(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);
         static int set_unit_properties(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);
         static int subscribe(FakeSystemd &systemd, sd_bus_message *m, sd_bus_error *error);

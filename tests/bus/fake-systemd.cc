@@ -261,12 +261,34 @@ void FakeSystemd::watch_cgroup(FakeUnit &unit)
         CHECK(sd_event_source_set_description(unit.watch, unit.name.c_str()));
 }
 
+size_t FakeSystemd::n_swallowed()
+{
+        size_t result = 0;
+
+        post([&] { result = swallowed.size(); });
+        return result;
+}
+
+void FakeSystemd::remove_units()
+{
+        post([this] {
+                std::vector<std::string> names;
+
+                behaviour.hold_removal = false;
+                for (const auto &[name, unit] : scopes)
+                        names.push_back(name);
+                for (const auto &name : names)
+                        check_empty(name);
+        });
+}
+
 /* A scope without processes is over. */
 void FakeSystemd::check_empty(const std::string &name)
 {
         FakeUnit *unit = find(name);
 
-        if (!unit || unit->active_state == "activating" || cgroup_populated(unit->cgroup))
+        if (!unit || behaviour.hold_removal || unit->active_state == "activating" ||
+                        cgroup_populated(unit->cgroup))
                 return;
 
         std::unique_ptr<FakeUnit> dead = std::move(scopes[name]);

@@ -19,9 +19,11 @@
 /* How the next call of StartTransientUnit goes, and all later ones until it is set again. */
 struct ScopeBehaviour {
         std::string job_result = "done"; /* anything else: no scope, JobRemoved tells this */
-        std::string call_error; /* not empty: StartTransientUnit itself fails with this error name */
-        bool no_reply = false;  /* the call is swallowed, until answer_calls() */
-        bool hold_job = false;  /* the scope is made, JobRemoved waits for release_jobs() */
+        std::string call_error;    /* not empty: StartTransientUnit itself fails with this error name */
+        bool no_reply = false;     /* the call is swallowed, until answer_calls() */
+        bool hold_job = false;     /* the scope is made, JobRemoved waits for release_jobs() */
+        bool hold_version = false; /* the question for Version is swallowed, until answer_calls() */
+        bool hold_removal = false; /* a scope without processes stays, until remove_units() */
 };
 
 /* What a scope was started with, and what became of it. */
@@ -41,6 +43,7 @@ struct FakeUnit {
         std::vector<std::string> after;
         std::vector<pid_t> pids;
         std::map<std::string, std::string> properties; /* every key given, to its signature */
+        unsigned n_thawed = 0;                         /* calls of ThawUnit */
         uint32_t stop_job = 0;
         sd_event_source *watch = nullptr;
         sd_event_source *stop_timer = nullptr;
@@ -59,6 +62,8 @@ class FakeSystemd
         void release_jobs();
         /* What was swallowed, now. */
         void answer_calls();
+        size_t n_swallowed();
+        void remove_units();
         /* Leaves the bus, as PID 1 does when it crashes; scopes stay. */
         void disconnect();
         /* "systemctl stop", without a bus call. */

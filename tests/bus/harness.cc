@@ -196,6 +196,11 @@ Service::~Service()
 
 bool Service::start(const std::vector<std::string> &options)
 {
+        return begin_start(options) && await_ready();
+}
+
+bool Service::begin_start(const std::vector<std::string> &options)
+{
         std::vector<std::string> argv = { build_directory() + "/service/" + program, "--log-level=debug" };
         auto stored = systemd.stored_fds(program);
         std::vector<std::string> environment = {
@@ -214,8 +219,12 @@ bool Service::start(const std::vector<std::string> &options)
         for (const auto &entry : stored)
                 (void) close(entry.second);
         EXPECT_TRUE(started) << argv[0];
+        return started;
+}
 
-        bool ready = started && eventually([this] {
+bool Service::await_ready()
+{
+        bool ready = eventually([this] {
                 return systemd.service_is_ready(program) || !process.is_running();
         }) && systemd.service_is_ready(program) &&
                         process.is_running();

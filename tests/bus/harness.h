@@ -43,6 +43,9 @@ class Service
 
         /* Returns once it has said that it is ready; false, with its messages told, when it ends before. */
         bool start(const std::vector<std::string> &options = {});
+        /* The same in two steps. */
+        bool begin_start(const std::vector<std::string> &options = {});
+        bool await_ready();
         /* SIGTERM, and the status that it ends with. */
         int stop();
         void kill_hard();

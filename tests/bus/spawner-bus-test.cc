@@ -52,7 +52,7 @@ class SpawnerBus : public BusTest
                 return client->call_later(
                                 EXECUTOR_NAME, path, TASK_INTERFACE, "Run", [&](sd_bus_message *m) {
                                         EXPECT_GE(sd_bus_message_append(m, "ast", 3, "/bin/sh", "-c",
-                                                                  script.c_str(), UINT64_C(10000000)),
+                                                                  script.c_str(), UINT64_C(60000000)),
                                                         0);
                                 });
         }
@@ -99,7 +99,10 @@ TEST_F(SpawnerBus, OneThatDiedIsReplacedWhileASessionIsFrozen)
 
         ASSERT_TRUE(client->task(TASK_PATH("web"), "Freeze").ok());
         auto frozen = run_later(TASK_PATH("web"), "exit 5");
-        ASSERT_TRUE(client->task(TASK_PATH("web"), "GetStats").ok()) << "the call before it has been taken";
+        ASSERT_TRUE(eventually([&] {
+                return cgroup_processes("/nomad.slice/nomad-task-web.scope/task").size() == 2 &&
+                                state_of(first) == "S";
+        })) << "the spawner has forked and waits for more";
         ASSERT_EQ(kill(first, SIGKILL), 0);
         EXPECT_TRUE(eventually([&] { return state_of(first) == "gone"; }));
         expect_start("other", 3);
@@ -111,19 +114,90 @@ TEST_F(SpawnerBus, OneThatDiedIsReplacedWhileASessionIsFrozen)
         expect_nothing_left();
 }
 
-TEST_F(SpawnerBus, OneThatHangsIsKilled)
+/* The oldest request may have led to a child, and is not repeated. The others are the next spawner's. */
+TEST_F(SpawnerBus, OneThatHangsIsReplacedAndNobodyElseWaits)
+{
+        Reply reply = client->start_task("running", shell("exec sleep 1000"));
+        ASSERT_TRUE(reply.ok()) << reply;
+        pid_t first = spawner();
+
+        ASSERT_EQ(kill(first, SIGSTOP), 0);
+        ASSERT_TRUE(eventually([&] { return state_of(first) == "T"; }));
+        auto oldest = client->start_task_later("oldest", shell("exit 0"));
+        auto stopped = client->start_task_later("stopped", shell("exit 0"));
+        auto check = run_later(TASK_PATH("running"), "exit 5");
+        auto last = client->start_task_later("last", shell("exit 3"));
+        ASSERT_TRUE(eventually([&] { return client->get_task("last").ok(); }));
+
+        EXPECT_EQ(client->list_tasks().size(), 4U);
+        EXPECT_TRUE(client->stop_task(TASK_PATH("stopped"), "KILL", 0).ok());
+        ASSERT_TRUE(client->await(stopped));
+        EXPECT_EQ(stopped->reply().error, "org.nomad.Executor.Error.NotRunning") << stopped->reply();
+        EXPECT_FALSE(oldest->done());
+
+        ASSERT_TRUE(client->await(oldest));
+        EXPECT_NE(oldest->reply().text.find("nomad-spawner did not answer"), std::string::npos)
+                        << oldest->reply();
+        ASSERT_TRUE(client->await(check));
+        EXPECT_EQ(exit_code(check->reply()), 5);
+        ASSERT_TRUE(client->await(last));
+        ASSERT_TRUE(last->reply().ok()) << last->reply();
+        EXPECT_EQ(client->wait_task(TASK_PATH("last")), (Exit{ "exit-code", 3, 0, false }));
+        EXPECT_TRUE(client->release(TASK_PATH("last")).ok());
+        EXPECT_TRUE(eventually([&] { return state_of(first) == "gone"; }));
+        end("running");
+        expect_nothing_left();
+}
+
+TEST_F(SpawnerBus, OneThatDiesFailsTheOldestRequestOnly)
 {
         pid_t first = spawner();
 
         ASSERT_EQ(kill(first, SIGSTOP), 0);
         ASSERT_TRUE(eventually([&] { return state_of(first) == "T"; }));
-        Reply reply = client->start_task("web", shell("exit 0"));
-        EXPECT_FALSE(reply.ok());
-        EXPECT_NE(reply.text.find("Cannot start the supervisor: Connection timed out"), std::string::npos)
-                        << reply;
-        EXPECT_EQ(state_of(first), "gone");
+        auto oldest = client->start_task_later("oldest", shell("exit 0"));
+        std::vector<std::shared_ptr<Pending>> others;
+        for (int i = 0; i < 40; i++)
+                others.push_back(client->start_task_later("other" + std::to_string(i), shell("exit 3")));
+        ASSERT_TRUE(eventually([&] { return client->get_task("other39").ok(); }));
+        ASSERT_EQ(kill(first, SIGKILL), 0);
+
+        ASSERT_TRUE(client->await(oldest));
+        EXPECT_NE(oldest->reply().text.find("nomad-spawner died"), std::string::npos) << oldest->reply();
+        for (const auto &other : others) {
+                ASSERT_TRUE(client->await(other));
+                ASSERT_TRUE(other->reply().ok()) << other->reply();
+                std::string path = other->reply().path();
+                EXPECT_EQ(client->wait_task(path), (Exit{ "exit-code", 3, 0, false }));
+                EXPECT_TRUE(client->release(path).ok());
+        }
         expect_nothing_left();
-        expect_start("web", 3);
+}
+
+/* A session whose task is gone by the time of its turn. */
+TEST_F(SpawnerBus, ChildOfARequestThatWasTakenBackIsKilled)
+{
+        Reply reply = client->start_task("running", shell("exec sleep 1000"));
+        ASSERT_TRUE(reply.ok()) << reply;
+        pid_t first = spawner();
+
+        ASSERT_EQ(kill(first, SIGSTOP), 0);
+        ASSERT_TRUE(eventually([&] { return state_of(first) == "T"; }));
+        auto check = run_later(TASK_PATH("running"), "exec sleep 1000");
+        auto stopped = client->start_task_later("stopped", shell("exec sleep 1000"));
+        ASSERT_TRUE(eventually([&] { return client->get_task("stopped").ok(); }));
+        EXPECT_TRUE(client->stop_task(TASK_PATH("stopped"), "KILL", 0).ok());
+        ASSERT_TRUE(client->await(stopped));
+        end("running");
+        ASSERT_EQ(kill(first, SIGCONT), 0);
+
+        ASSERT_TRUE(client->await(check));
+        EXPECT_FALSE(check->reply().ok());
+        expect_start("other", 3);
+        EXPECT_EQ(spawner(), first);
+        EXPECT_TRUE(eventually([&] { return executor->child("nomad-supervisor") <= 0; }));
+        EXPECT_TRUE(eventually([&] { return executor->child("nomad-session") <= 0; }));
+        expect_nothing_left();
 }
 
 TEST_F(SpawnerBus, EndsWithTheService)

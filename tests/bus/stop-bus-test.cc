@@ -5,66 +5,12 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "stop-fixture.h"
 
 /* Stop, Kill and RuntimeMaxUSec, and that nothing survives a task. */
 
-#define ERROR(name) "org.nomad.Executor.Error." name
-
 namespace
 {
-
-const uint64_t DEFAULT = UINT64_MAX;
-
-class StopBus : public BusTest
-{
-      protected:
-        void SetUp() override
-        {
-                BusTest::SetUp();
-                if (!IsSkipped()) {
-                        ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
-                }
-        }
-
-        void TearDown() override
-        {
-                (void) close(ready[0]);
-                (void) close(ready[1]);
-                BusTest::TearDown();
-        }
-
-        /* Starts a script and returns once it has said "ready" on its standard output. */
-        void start(const std::string &script, const std::map<std::string, std::string> &texts = {},
-                        uint64_t stop_timeout_usec = UINT64_C(5000000))
-        {
-                Spec spec = shell(script).set_fd("StandardOutput", ready[1])
-                                            .set("StopTimeoutUSec", stop_timeout_usec);
-                for (const auto &[key, value] : texts)
-                        spec.set(key, value);
-                Reply reply = client->start_task("web", spec);
-                char text[7] = {};
-
-                ASSERT_TRUE(reply.ok()) << reply;
-                ASSERT_EQ(read(ready[0], text, 6), 6);
-                ASSERT_STREQ(text, "ready\n");
-        }
-
-        void expect_end(const Exit &exit)
-        {
-                EXPECT_EQ(client->wait_task(path), exit);
-                EXPECT_TRUE(task_processes().empty()) << "Wait has replied";
-                EXPECT_TRUE(client->release(path).ok());
-                expect_nothing_left();
-        }
-
-        const std::string path = TASK_PATH("web");
-        int ready[2] = { -1, -1 };
-};
-
-/* Reports each of its signals and goes on. */
-const char *const IGNORES_INT = "trap '' INT; echo ready; while :; do sleep 1000; done";
-const char *const PLAIN = "echo ready; exec sleep 1000";
 
 TEST_F(StopBus, DefaultSignalEndsIt)
 {

@@ -222,6 +222,9 @@ TEST_F(ContainerConfigTest, CapabilitiesGivenAreNotThoseLeftOut)
         if (!has_capabilities({ CAP_CHOWN }))
                 GTEST_SKIP() << "not in the bounding set";
         configure("");
+        EXPECT_EQ(at("$.process.capabilities.bounding"), "[]");
+        task.credentials.uid = 0;
+        configure("");
         EXPECT_NE(at("$.process.capabilities.effective").find(R"("CAP_CHOWN")"), std::string::npos);
         EXPECT_EQ(at("$.process.capabilities.effective").find(R"("CAP_SYS_ADMIN")"), std::string::npos);
 }

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
@@ -274,7 +275,7 @@ TEST_F(ContainerRootTest, AsManyLinksAsTheKernelFollows)
         EXPECT_EQ(resolved("/" + std::to_string(CONTAINER_SYMLINKS_MAX + 1)), looped);
 }
 
-TEST_F(ContainerRootTest, OpensRegularFilesOnly)
+TEST_F(ContainerRootTest, ReadsRegularFilesOnly)
 {
         FILE *opened = nullptr;
 
@@ -291,16 +292,68 @@ TEST_F(ContainerRootTest, OpensRegularFilesOnly)
 
         ASSERT_GE(both_ends, 0);
         for (const char *path : { "/directory", "/fifo", "/nothing", "/etc/passwd/below" })
-                EXPECT_EQ(container_root_open_file(&root, path, &opened), -ENOENT) << path;
-        EXPECT_EQ(container_root_open_file(&root, "/out", &opened), -EXDEV);
+                EXPECT_EQ(container_root_read_file(&root, path, 100, &opened), -ENOENT) << path;
+        EXPECT_EQ(container_root_read_file(&root, "/out", 100, &opened), -EXDEV);
         EXPECT_EQ(opened, nullptr);
 
         char text[64] = "";
 
-        ASSERT_EQ(container_root_open_file(&root, "/link", &opened), 0);
+        ASSERT_EQ(container_root_read_file(&root, "/link", 100, &opened), 0);
         EXPECT_STREQ(fgets(text, sizeof text, opened), "root/etc/passwd");
-        EXPECT_EQ(fcntl(fileno(opened), F_GETFD), FD_CLOEXEC);
+        EXPECT_EQ(fgets(text, sizeof text, opened), nullptr);
         (void) fclose(opened);
+}
+
+/* The task may do with its file what it likes, and the service neither waits nor reads without end. */
+TEST_F(ContainerRootTest, ReadsNoMoreThanAllowed)
+{
+        const size_t size = strlen("root/file");
+        FILE *opened = nullptr;
+
+        file("root/file");
+        file("root/sparse");
+        file("root/empty");
+        ASSERT_EQ(truncate((root_path + "/sparse").c_str(), (off_t) 1 << 40), 0);
+        ASSERT_EQ(truncate((root_path + "/empty").c_str(), 0), 0);
+        open_root();
+        EXPECT_EQ(container_root_read_file(&root, "/sparse", 4096, &opened), -EFBIG);
+        EXPECT_EQ(container_root_read_file(&root, "/file", size - 1, &opened), -EFBIG);
+        EXPECT_EQ(container_root_read_file(&root, "/empty", 4096, &opened), -ENOENT);
+        EXPECT_EQ(opened, nullptr);
+        ASSERT_EQ(container_root_read_file(&root, "/file", size, &opened), 0);
+        (void) fclose(opened);
+}
+
+TEST_F(ContainerRootTest, CommandThatNobodyMayExecute)
+{
+        file("root/command");
+        open_root();
+        ASSERT_EQ(chmod((root_path + "/command").c_str(), 0666), 0);
+        EXPECT_LT(container_root_check_command(&root, "/command", &error), 0);
+        EXPECT_STREQ(error.name, BUS_ERROR_EXEC_FAILED);
+        EXPECT_STREQ(error.message, "Cannot execute '/command': Permission denied");
+        for (mode_t mode : { 0100, 0010, 0001 }) {
+                ASSERT_EQ(chmod((root_path + "/command").c_str(), mode), 0);
+                EXPECT_EQ(container_root_check_command(&root, "/command", nullptr), 0) << mode;
+        }
+}
+
+TEST_F(ContainerRootTest, DoesNotWaitForALease)
+{
+        FILE *opened = nullptr;
+
+        file("root/file");
+        open_root();
+        _cleanup_close_ int fd = open((root_path + "/file").c_str(), O_RDWR | O_CLOEXEC);
+        ASSERT_GE(fd, 0);
+        auto before = signal(SIGIO, SIG_IGN);
+        if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+                GTEST_SKIP() << "NOT TESTED: the file system of " << root_path << " has no leases";
+        EXPECT_EQ(container_root_read_file(&root, "/file", 4096, &opened), -EBUSY);
+        EXPECT_EQ(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+        ASSERT_EQ(container_root_read_file(&root, "/file", 4096, &opened), 0);
+        (void) fclose(opened);
+        (void) signal(SIGIO, before);
 }
 
 TEST_F(ContainerRootTest, RootThatCannotBeOpened)

@@ -189,6 +189,11 @@ class IsolationTest : public MessageTest
                 return std::string(BUS_ERROR_INVALID_SPEC) + ": " + text;
         }
 
+        std::string refused(const std::string &text, const std::string &value) const
+        {
+                return invalid(value.empty() ? text : text + ": '" + value + "'");
+        }
+
         TaskSpec spec = {};
         sd_bus_error error = SD_BUS_ERROR_NULL;
 };
@@ -205,7 +210,7 @@ TEST_F(IsolationTest, Kind)
         EXPECT_TRUE(isolation_is_container(&spec.isolation));
         for (const char *kind : { "", "Container", "chroot" })
                 EXPECT_EQ(read_plain("Isolation", "s", kind),
-                                invalid("Isolation is neither 'none' nor 'container'"))
+                                refused("Isolation is neither 'none' nor 'container'", kind))
                                 << kind;
 }
 
@@ -259,13 +264,13 @@ TEST_F(IsolationTest, PathsAreAbsolute)
         for (const char *path : { "", "srv", "./srv", "../srv" }) {
                 for (const char *key : { "TaskDirectory", "NetworkNamespacePath", "Runtime" })
                         EXPECT_EQ(read_isolated(key, "s", path),
-                                        invalid(std::string(key) + " must be an absolute path"))
+                                        refused(std::string(key) + " must be an absolute path", path))
                                         << path;
         }
 
         for (const char *path : { "srv", "./srv" })
                 EXPECT_EQ(read_plain("RootDirectory", "s", path),
-                                invalid("RootDirectory must be empty or an absolute path"));
+                                refused("RootDirectory must be empty or an absolute path", path));
 
         EXPECT_EQ(read_isolated("NetworkNamespacePath", "s", "/run/netns/a"), "");
         EXPECT_STREQ(spec.isolation.network_namespace_path, "/run/netns/a");
@@ -310,7 +315,8 @@ TEST_F(IsolationTest, NamespaceModes)
                 EXPECT_EQ(read_isolated(key, "s", "host"), "");
                 for (const char *mode : { "", "Host", "shared", "container:a" })
                         EXPECT_EQ(read_isolated(key, "s", mode),
-                                        invalid(std::string(key) + " is neither 'private' nor 'host'"));
+                                        refused(std::string(key) + " is neither 'private' nor 'host'",
+                                                        mode));
         }
 
         EXPECT_TRUE(isolation_mode_is_private(nullptr));
@@ -324,7 +330,7 @@ TEST_F(IsolationTest, SeccompProfiles)
         EXPECT_EQ(read_isolated("SeccompProfile", "s", "unconfined"), "");
         for (const char *profile : { "", "none", "/etc/seccomp.json" })
                 EXPECT_EQ(read_isolated("SeccompProfile", "s", profile),
-                                invalid("SeccompProfile is neither 'default' nor 'unconfined'"));
+                                refused("SeccompProfile is neither 'default' nor 'unconfined'", profile));
 }
 
 /* --- Mounts --- */
@@ -352,8 +358,9 @@ TEST_F(IsolationTest, MountOptions)
         for (const char *option : { "RO", "exec", "suid", "dev", "remount", "idmap", "size=1", "ro ",
                              "ro,suid", ",ro" })
                 EXPECT_EQ(read_isolated("Mounts", "a(ssas)", 1, "/a", "/b", 2, "ro", option),
-                                invalid("Mounts has an option that is not one of ro, rw, bind, rbind, nosuid, "
-                                        "nodev, noexec, [r]private, [r]slave, [r]shared"))
+                                refused("Mounts has an option that is not one of ro, rw, bind, rbind, nosuid, "
+                                        "nodev, noexec, [r]private, [r]slave, [r]shared",
+                                                std::string("/a:/b:ro,") + option))
                                 << option;
 }
 
@@ -361,14 +368,15 @@ TEST_F(IsolationTest, MountPaths)
 {
         for (const char *source : { "", "a", "../a" })
                 EXPECT_EQ(read_isolated("Mounts", "a(ssas)", 1, source, "/b", 0),
-                                invalid("Mounts has a source that is not an absolute path"));
+                                refused("Mounts has a source that is not an absolute path",
+                                                std::string(source) + ":/b:"));
         for (const char *destination : { "", "b", "/b/../c", "/.." })
                 EXPECT_EQ(read_isolated("Mounts", "a(ssas)", 1, "/a", destination, 0),
-                                invalid("Mounts has a destination that is not an absolute path without "
-                                        "'..'"));
+                                refused("Mounts has a destination that is not an absolute path without '..'",
+                                                std::string("/a:") + destination + ":"));
         /* not the first alone */
         EXPECT_EQ(read_isolated("Mounts", "a(ssas)", 2, "/a", "/b", 0, "c", "/d", 0),
-                        invalid("Mounts has a source that is not an absolute path"));
+                        refused("Mounts has a source that is not an absolute path", "c:/d:"));
         EXPECT_EQ(read_isolated("Mounts", "a(sss)", 1, "/a", "/b", "ro"),
                         invalid("Mounts is of type 'a(ssas)', not 'a(sss)'"));
 }
@@ -381,7 +389,8 @@ TEST_F(IsolationTest, DevicePermissions)
                 EXPECT_EQ(read_isolated("Devices", "a(sss)", 1, "/dev/null", "/dev/a", permissions), "");
         for (const char *permissions : { "", "x", "rwx", "RW", "r w" })
                 EXPECT_EQ(read_isolated("Devices", "a(sss)", 1, "/dev/null", "/dev/a", permissions),
-                                invalid("Devices has permissions that are not of the letters r, w and m"));
+                                refused("Devices has permissions that are not of the letters r, w and m",
+                                                std::string("/dev/null:/dev/a:") + permissions));
 }
 
 TEST_F(IsolationTest, DevicePaths)
@@ -389,11 +398,12 @@ TEST_F(IsolationTest, DevicePaths)
         EXPECT_EQ(read_isolated("Devices", "a(sss)", 1, "/srv/../dev/null", "/b", "r"), "");
         for (const char *source : { "", "null" })
                 EXPECT_EQ(read_isolated("Devices", "a(sss)", 1, source, "/dev/b", "r"),
-                                invalid("Devices has a path that is not absolute"));
+                                refused("Devices has a path that is not absolute",
+                                                std::string(source) + ":/dev/b:r"));
         for (const char *destination : { "", "b", "/dev/../b" })
                 EXPECT_EQ(read_isolated("Devices", "a(sss)", 1, "/dev/null", destination, "r"),
-                                invalid("Devices has a destination that is not an absolute path without "
-                                        "'..'"));
+                                refused("Devices has a destination that is not an absolute path without '..'",
+                                                std::string("/dev/null:") + destination + ":r"));
 }
 
 TEST_F(IsolationTest, NumberOfEntries)
@@ -420,7 +430,7 @@ TEST_F(IsolationTest, NumberOfEntries)
 
 TEST_F(IsolationTest, StringsCountForTheLimitOnASpec)
 {
-        std::string half(SPEC_BYTES_MAX / 2, 'a'), path = "/" + half;
+        std::string half(OPTIONS_BYTES_MAX / 2, 'a'), path = "/" + half;
         const char *p = path.c_str();
         const std::string exceeded =
                         std::string(BUS_ERROR_LIMIT_EXCEEDED) + ": The spec is more than 1048576 bytes";
@@ -436,24 +446,32 @@ TEST_F(IsolationTest, StringsCountForTheLimitOnASpec)
         }) == exceeded);
 }
 
-TEST_F(IsolationTest, BytesOfEachString)
-{
-        EXPECT_EQ(read_isolated("Capabilities", "as", 2, "kill", "all"), "");
-        EXPECT_EQ(isolation_bytes(&spec.isolation), sizeof "/srv/root" + sizeof "kill" + sizeof "all");
-        EXPECT_EQ(read_isolated("Mounts", "a(ssas)", 1, "/a", "/bc", 2, "ro", "bind"), "");
-        EXPECT_EQ(isolation_bytes(&spec.isolation),
-                        sizeof "/srv/root" + sizeof "/a" + sizeof "/bc" + sizeof "ro,bind");
-}
-
 /* --- Capabilities: the masks are those of Nomad's TestExecutor_Capabilities --- */
 
-TEST_F(IsolationTest, CapabilitiesThatAreNotGivenAreNomads)
+TEST_F(IsolationTest, CapabilitiesOfNomadByName)
+{
+        for (const char *nomad : { "nomad", "Nomad" }) {
+                ASSERT_EQ(read_isolated("Capabilities", "as", 1, nomad), "");
+                EXPECT_EQ(mask(65534), UINT64_C(0xa80405fb) & bounding_set());
+                EXPECT_EQ(mask(1), mask(65534));
+                EXPECT_EQ(mask(0), UINT64_C(0x3fffffffff) & bounding_set());
+                EXPECT_EQ(isolation_missing_capability(&spec.isolation), nullptr);
+        }
+        ASSERT_EQ(read_isolated("Capabilities", "as", 2, "net_raw", "nomad"), "");
+        EXPECT_EQ(mask(65534), UINT64_C(0xa80425fb) & bounding_set());
+}
+
+TEST_F(IsolationTest, CapabilitiesByDefault)
 {
         ASSERT_EQ(read_isolated("Description", "s", ""), "");
-        EXPECT_EQ(mask(65534), UINT64_C(0xa80405fb) & bounding_set());
-        EXPECT_EQ(mask(1), mask(65534));
-        EXPECT_EQ(mask(0), UINT64_C(0x3fffffffff) & bounding_set());
+        EXPECT_EQ(mask(65534), 0U);
+        EXPECT_EQ(mask(1), 0U);
+        EXPECT_EQ(mask(0), UINT64_C(0xa80405fb) & bounding_set());
         EXPECT_EQ(isolation_missing_capability(&spec.isolation), nullptr);
+
+        isolation_use_nomads_defaults(&spec.isolation);
+        EXPECT_EQ(mask(65534), UINT64_C(0xa80405fb) & bounding_set());
+        EXPECT_EQ(mask(0), UINT64_C(0x3fffffffff) & bounding_set());
 }
 
 TEST_F(IsolationTest, CapabilitiesThatAreGivenAreAllThatThereAre)
@@ -505,7 +523,8 @@ TEST_F(IsolationTest, CapabilitiesThatThereAreNot)
         for (const char *name :
                         { "", "CAP_", "CAP_ALL", "CAP_CAP_KILL", "KIL", "KILLS", "NOT_A_CAP", "-kill" })
                 EXPECT_EQ(read_isolated("Capabilities", "as", 2, "kill", name),
-                                invalid("Capabilities names a capability that capabilities(7) does not have"))
+                                refused("Capabilities names a capability that capabilities(7) does not have",
+                                                name))
                                 << name;
 }
 
