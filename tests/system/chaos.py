@@ -1,14 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Tasks of known behaviour, started, signalled, checked and released at random, while the services are killed.
+"""Tasks of known behaviour, started, signalled, checked and released at random, while the services and their
+spawner are killed, scopes and the slice are stopped and frozen for a moment, and processes are moved out of
+their cgroup.
 
-chaos.py [SEED [SECONDS [CLIENTS]]]: run as root in a booted machine. Every task has to end as its program does, with a log that
-is exact, and nothing may be left. What a client did before something went wrong is printed, with the seed.
+chaos.py [SEED [SECONDS [CLIENTS]]]: run as root in a booted machine. Every task has to end as its program does,
+with a log that is exact, and nothing may be left. What a client did before something went wrong is printed,
+with the seed.
 """
 
+import collections
+import contextlib
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -22,8 +28,20 @@ DIED = {
     "org.freedesktop.DBus.Error." + name
     for name in ("NoReply", "Disconnected", "ServiceUnknown", "NameHasNoOwner", "TimedOut", "UnknownObject")
 }
+# The same for one whose program was to be started by the spawner when that was killed.
+SPAWNER = "nomad-spawner"
+SPAWNER_AGE = 0.1  # seconds
+START_TIME = 19  # among the fields of /proc/PID/stat that follow the name
 UNITS = ("nomad-executor.service", "nomad-logmon.service", "nomad-dockerlog.service")
 TASK_DIRECTORY = "/srv/chaos"
+# One that is made again and again is not answered for longer than any answer takes.
+CALL_SECONDS = 100
+DISTURBERS = 2
+SLICE = "nomad.slice"
+SLICE_CGROUP = f"/sys/fs/cgroup/{SLICE}"
+ELSEWHERE = "/sys/fs/cgroup/chaos-elsewhere"
+# What the tasks and their checks consist of. A runtime would not know how to go on elsewhere.
+PROGRAMS = ("sh", "sleep", "seq", "cat")
 
 
 class Failed(Exception):
@@ -39,7 +57,8 @@ class Client:
 
     def call(self, path, interface, member, signature, *arguments):
         """Again and again until there is an answer: the result, or the short name of the error."""
-        for _ in range(300):
+        deadline = time.monotonic() + CALL_SECONDS
+        while time.monotonic() < deadline:
             try:
                 return self.bus.call_blocking(
                     EXECUTOR, path, f"{EXECUTOR}.{interface}", member, signature, arguments, byte_arrays=True, timeout=60
@@ -47,7 +66,7 @@ class Client:
             except dbus.DBusException as error:
                 name = error.get_dbus_name()
                 self.story.append(f"{member}: {name}: {error.get_dbus_message()}")
-                if name not in DIED:
+                if name not in DIED and SPAWNER not in error.get_dbus_message():
                     return name.removeprefix(ERROR)
                 time.sleep(0.02)
         raise Failed(f"{member} is not answered")
@@ -190,6 +209,133 @@ def kill_services(chance, until):
     return kills
 
 
+def read_text(path):
+    """Empty when it is not there, or not any more."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def pids_below(cgroup):
+    texts = [read_text(f"{directory}/cgroup.procs") for directory, _, _ in os.walk(cgroup)]
+    return [int(pid) for text in texts for pid in text.split()]
+
+
+def start_time(pid):
+    """In seconds of CLOCK_BOOTTIME; 0 when it is not there any more."""
+    fields = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[START_TIME]) / os.sysconf("SC_CLK_TCK") if fields else 0
+
+
+class Disturbance:
+    """What others may do to tasks, one thing after the other. Counts by name what was really done."""
+
+    def __init__(self, seed):
+        self.random = random.Random(f"disturbance {seed}")
+        self.done = collections.Counter(stop=0, freeze_scope=0, freeze_slice=0, move=0, kill_spawner=0)
+
+    def run(self, until):
+        while time.monotonic() < until:
+            for name in self.random.sample(sorted(self.done), len(self.done)):
+                time.sleep(self.random.uniform(0.02, 0.3))
+                self.done[name] += self.attempt(getattr(self, name))
+
+    @staticmethod
+    def attempt(function):
+        """Most tasks are short: again with another one if it has gone before anything was done to it."""
+        return any(function() for _ in range(10))
+
+    def choose_scope(self):
+        names = os.listdir(SLICE_CGROUP) if os.path.isdir(SLICE_CGROUP) else []
+        names = sorted(name for name in names if name.startswith("nomad-task-chaos"))
+        return self.random.choice(names) if names else None
+
+    def pause(self):
+        time.sleep(self.random.uniform(0.02, 0.6))
+
+    def stop(self):
+        """SIGSTOP to everything in a scope, the supervisor too, and SIGCONT."""
+        scope = self.choose_scope()
+        stopped = []
+        for pid in pids_below(f"{SLICE_CGROUP}/{scope}") if scope else []:
+            with contextlib.suppress(ProcessLookupError):
+                stopped.append(os.pidfd_open(pid))
+                signal.pidfd_send_signal(stopped[-1], signal.SIGSTOP)
+        if stopped:
+            self.pause()
+        for pidfd in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+            os.close(pidfd)
+        return stopped
+
+    def freeze(self, unit):
+        is_frozen = self.systemctl("freeze", unit)
+        if is_frozen:
+            self.pause()
+        self.systemctl("thaw", unit)
+        return is_frozen
+
+    def freeze_scope(self):
+        scope = self.choose_scope()
+        return bool(scope) and self.freeze(scope)
+
+    def freeze_slice(self):
+        return self.freeze(SLICE)
+
+    @staticmethod
+    def systemctl(verb, unit):
+        """One that waits for a unit which has gone meanwhile waits in vain."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command = ["systemctl", verb, unit]
+            call = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=10, check=False)
+            return call.returncode == 0
+        return False
+
+    def move(self):
+        scope = self.choose_scope()
+        pids = pids_below(f"{SLICE_CGROUP}/{scope}/task") if scope else []
+        pids = [pid for pid in pids if read_text(f"/proc/{pid}/comm").strip() in PROGRAMS]
+        if not pids:
+            return False
+        with contextlib.suppress(OSError), open(f"{ELSEWHERE}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(self.random.choice(pids)))
+            file.flush()
+            return True
+        return False
+
+    @staticmethod
+    def kill_spawner():
+        """What it forks has its name for a moment, but is younger, or in a task's cgroup."""
+        pids = [int(pid) for pid in os.listdir("/proc") if read_text(f"/proc/{pid}/comm") == f"{SPAWNER}\n"]
+        pids = [pid for pid in pids if read_text(f"/proc/{pid}/cgroup").strip().endswith(f"/{UNITS[0]}")]
+        starts = sorted((start_time(pid), pid) for pid in pids)
+        if not starts or time.clock_gettime(time.CLOCK_BOOTTIME) - starts[0][0] < SPAWNER_AGE:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(starts[0][1], signal.SIGKILL)
+            return True
+        return False
+
+
+def disturb_main(seed, until, results):
+    disturbance = Disturbance(seed)
+    disturbance.run(until)
+    results.put(disturbance.done)
+
+
+def end_elsewhere():
+    """Its children live on when a task has ended, and nobody but us knows of them."""
+    with open(f"{ELSEWHERE}/cgroup.kill", "w", encoding="ascii") as file:
+        file.write("1")
+    deadline = time.monotonic() + 10
+    while pids_below(ELSEWHERE) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.rmdir(ELSEWHERE)
+
+
 def mounts():
     with open("/proc/self/mountinfo", encoding="ascii") as file:
         return file.read()
@@ -214,17 +360,27 @@ def main():
     print(f"seed {seed}, {seconds} s, {clients} clients", flush=True)
 
     os.makedirs(TASK_DIRECTORY, exist_ok=True)
+    os.makedirs(ELSEWHERE, exist_ok=True)
     mounts_before = mounts()
     processes = [
         multiprocessing.Process(target=client_main, args=(number, seed, until, results)) for number in range(clients)
     ]
     for process in processes:
         process.start()
+    disturbances = multiprocessing.Queue()
+    disturbers = [
+        multiprocessing.Process(target=disturb_main, args=(f"{seed}-{number}", until, disturbances))
+        for number in range(DISTURBERS)
+    ]
+    for process in disturbers:
+        process.start()
     kills = kill_services(random.Random(seed), until)
-    ended = [results.get(timeout=120) for _ in processes]
-    for process in processes:
+    done = sum((disturbances.get(timeout=150) for _ in disturbers), collections.Counter())
+    ended = [results.get(timeout=150) for _ in range(clients)]
+    for process in processes + disturbers:
         process.join()
 
+    end_elsewhere()
     deadline = time.monotonic() + 10
     while leftovers() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -232,8 +388,8 @@ def main():
     stories += [f"mounted: {mounts()}"] if mounts() != mounts_before else []
     for story in stories:
         print(story)
-    print(f"{sum(done for done, _ in ended)} tasks, {kills} kills, {len(stories)} failures")
-    return 1 if stories or kills == 0 or not all(done for done, _ in ended) else 0
+    print(f"{sum(tasks for tasks, _ in ended)} tasks, {kills} kills, {len(stories)} failures; {dict(done)}")
+    return 1 if stories or kills == 0 or not all(tasks for tasks, _ in ended) or not done else 0
 
 
 if __name__ == "__main__":
