@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <random>
 #include <sstream>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "session.h"
 #include "support.h"
 
 /* As whom a task runs, and what it inherits: nothing. */
@@ -277,4 +280,114 @@ TEST_F(Credentials, DirectoryIsEnteredAsTheUser)
         EXPECT_EQ(output_of(Spec().set("Command", "pwd").set("WorkingDirectory", directory)),
                         directory + "\n");
         EXPECT_EQ(rmdir(directory.c_str()), 0);
+}
+
+/* --- session keyrings --- */
+
+class Keyring : public SessionTest
+{
+      protected:
+        /* Prints the session keyring's number and description, and does more. */
+        static std::vector<std::string> describe(const std::string &more = "")
+        {
+                const std::string script = "import ctypes, errno, time\n"
+                                           "libc = ctypes.CDLL(None, use_errno=True)\n"
+                                           "keyctl, add_key = " +
+                                std::to_string(SYS_keyctl) + ", " + std::to_string(SYS_add_key) +
+                                "\n"
+                                "keyring = libc.syscall(keyctl, 0, -3, 0)\n"
+                                "text = ctypes.create_string_buffer(256)\n"
+                                "assert libc.syscall(keyctl, 6, keyring, text, 256) > 0\n"
+                                "print(keyring, text.value.decode(), flush=True)\n";
+
+                return { "/usr/bin/python3", "-c", script + more };
+        }
+
+        static Spec as(const std::string &user, const std::vector<std::string> &argv)
+        {
+                return Spec().set("Command", argv[0])
+                                .set("Arguments", std::vector<std::string>(argv.begin() + 1, argv.end()))
+                                .set("User", user)
+                                .set("Group", user);
+        }
+
+        std::string first_line(const std::string &task)
+        {
+                const std::string log = log_of(task, "stdout");
+
+                EXPECT_TRUE(eventually([&] { return read_file(log).find('\n') != std::string::npos; }));
+                return read_file(log).substr(0, read_file(log).find('\n'));
+        }
+
+        /* The kernel counts keys by uid, for all machines that it runs, and for a while after their end. */
+        static std::string some_user()
+        {
+                return std::to_string(20000 + std::random_device()() % 30000);
+        }
+
+        static std::string number(const std::string &line)
+        {
+                return line.substr(0, line.find(' '));
+        }
+
+        static std::string owner(const std::string &line)
+        {
+                std::string rest = line.substr(line.find(';') + 1);
+
+                return rest.substr(0, rest.find(';'));
+        }
+
+        void TearDown() override
+        {
+                SessionTest::TearDown();
+                for (const std::string &task : { id, std::string("keyring-2") })
+                        EXPECT_EQ(run({ "rm", "-rf", "/var/log/nomad/" + task }).status, 0);
+        }
+};
+
+TEST_F(Keyring, EachTaskSessionAndCheckHasItsOwn)
+{
+        const std::string wait = "time.sleep(1000)\n", user = some_user();
+        std::set<std::string> numbers;
+
+        start(id, as(user, describe(wait)));
+        start("keyring-2", as(user, describe(wait)));
+        std::vector<std::string> lines = { first_line(id), first_line("keyring-2") };
+        for (int i = 0; i < 2; i++) {
+                auto session = exec(describe());
+                ASSERT_NE(session, nullptr);
+                lines.push_back(session->read_output());
+                EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 })) << session->read_errors();
+
+                Check result = check(describe(), 0);
+                EXPECT_EQ(result.code, 0) << result.output;
+                lines.push_back(result.output);
+        }
+        for (const auto &line : lines) {
+                EXPECT_TRUE(numbers.insert(number(line)).second) << line << " is another's too";
+                EXPECT_EQ(owner(line), user) << line;
+        }
+}
+
+/* A user may have 200 keys, and as many tasks as anybody. */
+TEST_F(Keyring, TheQuotaOfAUserStopsNoTask)
+{
+        const std::string user = some_user();
+
+        start(id,
+                        as(user,
+                                        describe("key = 0\n"
+                                                 "while libc.syscall(add_key, b'user', b'k%d' % key, b'x', 1, -3) > 0:\n"
+                                                 "    key += 1\n"
+                                                 "assert ctypes.get_errno() == errno.EDQUOT\n"
+                                                 "print('full', flush=True)\n"
+                                                 "time.sleep(1000)\n")));
+        EXPECT_EQ(owner(first_line(id)), user);
+        ASSERT_TRUE(eventually(
+                        [&] { return read_file(log_of(id, "stdout")).find("full") != std::string::npos; }));
+
+        start("keyring-2", as(user, describe()));
+        EXPECT_EQ(wait("keyring-2"), (Exit{ "success", 0, 0, false }));
+        EXPECT_NE(number(first_line("keyring-2")), number(first_line(id)));
+        EXPECT_EQ(owner(first_line("keyring-2")), "0");
 }

@@ -78,6 +78,21 @@ class Engine : public ContainerLogTest
                 EXPECT_TRUE(same_text(contents_of("fake", "stderr"), written(lines, true)));
         }
 
+        /* Some of the output has come, and no more of it comes: the pipe to nomad-logmon is full. */
+        void await_standstill()
+        {
+                uint64_t count = 0;
+                unsigned unchanged = 0;
+
+                EXPECT_TRUE(eventually([&] {
+                        const uint64_t now = container_count("fake", "StdoutBytes");
+
+                        unchanged = now > 0 && now == count ? unchanged + 1 : 0;
+                        count = now;
+                        return unchanged == 100;
+                })) << count;
+        }
+
         /* All of a mode's ways to fail are got over. */
         void get_over(const std::string &mode, unsigned count, unsigned lines, const std::string &error)
         {

@@ -138,7 +138,7 @@ TEST_F(Engine, LogmonDoesNotRead)
         must_follow("fake", fake());
         const pid_t logmon = logmon_pid();
         ASSERT_EQ(kill(logmon, SIGSTOP), 0);
-        (void) usleep(1000000);
+        await_standstill();
         EXPECT_LT(container_count("fake", "StdoutBytes"), written(500000, false).size());
         EXPECT_LT(memory_peak(), MEMORY_KIB + memory_now());
         ASSERT_EQ(kill(logmon, SIGCONT), 0);

@@ -55,6 +55,37 @@ TEST_P(ExecTaskStreaming, NoTtyBasic)
         EXPECT_EQ(wait_exec(*session), (ExecStatus{ 43, 0 }));
 }
 
+/* Exec and Run, with the user of the task and with another. */
+TEST_P(ExecTaskStreaming, StreamsCanBeOpenedAgain)
+{
+        const std::string reopen = "cat /dev/stdin; echo out >/dev/stdout && echo err >/dev/stderr";
+
+        for (std::string user : { "", "nobody" }) {
+                auto session = exec_script(reopen, user.empty() ? Spec() : Spec().set("User", user));
+
+                session->write("in\n");
+                session->close_input();
+                EXPECT_EQ(session->read_output(), "in\nout\n") << user;
+                EXPECT_EQ(session->read_errors(), "err\n") << user;
+                EXPECT_EQ(wait_exec(*session), (ExecStatus{ 0, 0 })) << user;
+        }
+        EXPECT_EQ(check_script(reopen).output, "out\nerr\n");
+}
+
+TEST_P(ExecTaskStreaming, ChecksOfAUserCanOpenTheirOutputAgain)
+{
+        EXPECT_TRUE(stop(id, "", 0).ok());
+        (void) wait(id);
+        release(id);
+        Spec spec = Spec().set("User", "nobody");
+        if (is_isolated())
+                spec.set("Isolation", GetParam()).set("TaskDirectory", TASK_DIRECTORY);
+        start_idle(spec);
+        EXPECT_EQ(check_script("echo out >/dev/stdout && echo err >/dev/stderr && echo self >/proc/self/fd/1")
+                                        .output,
+                        "out\nerr\nself\n");
+}
+
 /* Each line is there before the program is let go on. */
 TEST_P(ExecTaskStreaming, NoTtyStreaming)
 {

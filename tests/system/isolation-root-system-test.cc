@@ -201,7 +201,7 @@ TEST_P(Isolation, MistakesAreNamed)
         EXPECT_EQ(start_error(script("exit 0").set("PIDMode", "host")),
                         "InvalidSpec: PIDMode needs Isolation 'container'");
         EXPECT_EQ(start_error(script("exit 0").set("Isolation", "vm")),
-                        "InvalidSpec: Isolation is neither 'none' nor 'container'");
+                        "InvalidSpec: Isolation is neither 'none' nor 'container': 'vm'");
 }
 
 /* An empty RootDirectory asks for the host's programs, as the lack of the key does. */
@@ -216,6 +216,7 @@ TEST_P(Isolation, SessionsAreInItsNamespacesWithItsUser)
 {
         start_sleeping(Spec().set("User", "nobody")
                                         .set("WorkingDirectory", "/local")
+                                        .set("Capabilities", std::vector<std::string>{ "nomad" })
                                         .set("Environment", std::vector<std::string>{ "WORD=given" }));
         std::string pid_namespace = inode(proc() + "/ns/pid"), mounts = inode(proc() + "/ns/mnt");
         Check result = check_script(

@@ -27,9 +27,12 @@ TEST_P(Isolation, EndBySignalIsASignal)
 TEST_P(Isolation, SupervisorIsTheParentAndTheCgroupTheTasks)
 {
         start_sleeping();
-        std::string parent = trim(status_field(read_file(proc() + "/status"), "PPid"));
+        /* once the runtime, which has made the process, has ended */
+        EXPECT_TRUE(eventually([&] {
+                std::string parent = trim(status_field(read_file(proc() + "/status"), "PPid"));
 
-        EXPECT_EQ(read_file("/proc/" + parent + "/comm"), "nomad-superviso\n");
+                return read_file("/proc/" + parent + "/comm") == "nomad-superviso\n";
+        }));
         EXPECT_NE(read_file(proc() + "/cgroup").find("/nomad.slice/" + unit_of(id) + "/task"),
                         std::string::npos);
         EXPECT_EQ(run({ "sh", "-c",
@@ -102,9 +105,12 @@ TEST_P(Isolation, TestExecutor_Capabilities)
         std::string user = mask(0xa80405fb), root = mask(0x3fffffffff), none = mask(0);
         const std::string print = "cat /proc/self/status";
 
-        EXPECT_EQ(masks(output_of(task(print).set("User", "nobody"))),
+        const std::vector<std::string> nomad = { "nomad" };
+
+        EXPECT_EQ(masks(output_of(task(print).set("User", "nobody").set("Capabilities", nomad))),
                         (std::vector<std::string>{ user, user, user, user, user }));
-        EXPECT_EQ(masks(output_of(task(print))), (std::vector<std::string>{ none, root, root, root, none }));
+        EXPECT_EQ(masks(output_of(task(print).set("Capabilities", nomad))),
+                        (std::vector<std::string>{ none, root, root, root, none }));
 
         std::string bind = mask(0x400);
         Spec only = task(print).set("User", "nobody");
@@ -138,7 +144,80 @@ TEST_P(Isolation, TestExecDriver_Capabilities)
         }
         EXPECT_EQ(start_error(task("exit 0").set(
                                   "Capabilities", std::vector<std::string>{ "CAP_NONSENSE" })),
-                        "InvalidSpec: Capabilities names a capability that capabilities(7) does not have");
+                        "InvalidSpec: Capabilities names a capability that capabilities(7) does not have: "
+                        "'CAP_NONSENSE'");
+}
+
+TEST_P(Isolation, CapabilitiesByDefault)
+{
+        std::string usual = mask(0xa80405fb), none = mask(0);
+        const std::string print = "cat /proc/self/status";
+
+        EXPECT_EQ(masks(output_of(task(print).set("User", "nobody"))),
+                        (std::vector<std::string>{ none, none, none, none, none }));
+        EXPECT_EQ(masks(output_of(task(print))),
+                        (std::vector<std::string>{ none, usual, usual, usual, none }));
+}
+
+/* What nobody could do with Nomad's list: read what is root's, and leave a set-user-ID program to others. */
+TEST_P(Isolation, NobodyHasNoPowersOfRoot)
+{
+        ASSERT_EQ(run({ "sh", "-ec", "rm -rf " + SHARED + "/*; chmod 640 /etc/shadow" }).status, 0);
+        Spec spec = task("cat /etc/shadow >/dev/null 2>&1 && echo shadow\n"
+                         "cp /bin/true /shared/suid && chown 0:0 /shared/suid 2>/dev/null && echo chown\n"
+                         "mknod /shared/disk b 8 0 2>/dev/null && echo mknod\n"
+                         "python3 -c 'import os; os.setuid(0)' 2>/dev/null && echo setuid\n"
+                         "echo end");
+
+        spec.set("User", "nobody").set_mounts({ { SHARED, "/shared", "rw" } });
+        EXPECT_EQ(output_of(spec), "end\n");
+        EXPECT_TRUE(exists(SHARED + "/suid"));
+}
+
+/* Nor can root make writable what is mounted read-only, or uncover what is hidden. */
+TEST_P(Isolation, RootCannotUndoTheMounts)
+{
+        Spec spec = task("mount -o remount,bind,rw /etc 2>/dev/null && echo etc\n"
+                         "mount -o remount,rw /sys 2>/dev/null && echo sys\n"
+                         "umount /proc/sys 2>/dev/null && echo proc\n"
+                         "mkdir -p /cgroup; mount -t cgroup2 none /cgroup 2>/dev/null && echo cgroup\n"
+                         "rmdir /cgroup; test -w /proc/sys/kernel/core_pattern && echo core_pattern\n"
+                         "grep -c CapEff /proc/self/status");
+
+        EXPECT_EQ(output_of(spec), "1\n");
+        spec.set("SeccompProfile", "unconfined");
+        EXPECT_EQ(output_of(spec), "1\n");
+}
+
+/* A task keeps the defaults that it was started with: what is on disk of 0.1.0 does not say them, they were
+ * Nomad's. */
+TEST_P(Isolation, DefaultCapabilitiesStayThoseOfTheStart)
+{
+        const std::string print = "grep CapBnd /proc/self/status",
+                          file = "/run/nomad-executor/tasks/" + label_of(id) + "/task.json";
+
+        start_sleeping(Spec().set("User", "nobody"));
+        EXPECT_EQ(check_script(print).output, "CapBnd:\t" + mask(0) + "\n");
+        kill_service(EXECUTOR_UNIT);
+        EXPECT_EQ(check_script(print).output, "CapBnd:\t" + mask(0) + "\n");
+
+        ASSERT_EQ(run({ "sh", "-ec",
+                                      "systemctl stop " EXECUTOR_UNIT "; python3 - $0 <<'END'\n"
+                                      "import json, sys\n"
+                                      "state = json.load(open(sys.argv[1]))\n"
+                                      "assert state['Version'] == 2\n"
+                                      "state['Version'] = 1\n"
+                                      "del state['Defaults']\n"
+                                      "json.dump(state, open(sys.argv[1], 'w'))\n"
+                                      "END\n",
+                                      file })
+                                        .status,
+                        0);
+        for (int i = 0; i < 2; i++) {
+                EXPECT_EQ(check_script(print).output, "CapBnd:\t" + mask(0xa80405fb) + "\n") << i;
+                EXPECT_EQ(client.property(path, "State"), "running");
+                kill_service(EXECUTOR_UNIT);
+        }
 }
 
 TEST_P(Isolation, NoNewPrivilegesAndSeccomp)
@@ -270,11 +349,18 @@ TEST_P(Isolation, RootDirectoryIsAllThatThereIs)
                         "/bin /dev /etc /proc /sys /tmp\nbusybox\ncat\nid\nsh\nsleep\n");
 }
 
-/* Nomad's list of what is in a task's root. */
+/* Nomad's list of what is in a task's root. A mount of another test would have left its mount point in the
+ * directory. */
 TEST_P(Isolation, TestExecutor_IsolationAndConstraints)
 {
-        EXPECT_EQ(output_of(task("ls /etc/passwd /usr/bin/env /bin/sh /lib/systemd >/dev/null && ls / | grep -v lib32")),
-                        "bin\ndev\netc\nlib\nlib64\nlocal\nmnt\nproc\nreadonly\nsbin\nshared\nsys\nusr\n");
+        const std::string directory = TASK_DIRECTORY + "-" + runtime_name();
+        const std::string script = "ls /etc/passwd /usr/bin/env /bin/sh /lib/systemd >/dev/null && "
+                                   "ls / | grep -v lib32";
+
+        ASSERT_EQ(run({ "mkdir", "-p", directory + "/local" }).status, 0);
+        EXPECT_EQ(output_of(contained("sh", { "-c", script }).set("TaskDirectory", directory)),
+                        "bin\ndev\netc\nlib\nlib64\nlocal\nproc\nsbin\nsys\nusr\n");
+        EXPECT_EQ(run({ "rm", "-r", directory }).status, 0);
 }
 
 TEST_P(Isolation, DevProcAndSysAreSane)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <algorithm>
 #include <fcntl.h>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -106,6 +107,39 @@ TEST_F(Log, OneLineOf100MB)
                         files_only().set("LogMaxFiles", 20U));
 }
 
+/* --- who may read --- */
+
+TEST_F(Log, DirectoriesAreOfTheGroupAdm)
+{
+        const std::string all = "/var/log/nomad", own = all + "/" + label_of("for-adm"),
+                          group = "/etc/group";
+        const auto mode_of = [](const std::string &path) {
+                return run({ "stat", "-c", "%a %U %G", path }).text;
+        };
+        const auto log_once = [&] {
+                ASSERT_EQ(run({ "sh", "-c", "systemctl stop " LOGMON_UNIT "; rm -rf " + all }).status, 0);
+                start("for-adm", script("echo words"));
+                EXPECT_EQ(wait("for-adm"), (Exit{ "success", 0, 0, false }));
+                release("for-adm");
+        };
+
+        log_once();
+        EXPECT_EQ(mode_of(all), "750 root adm\n");
+        EXPECT_EQ(mode_of(own), "750 root adm\n");
+        const std::string file = log_of("for-adm", "stdout");
+        EXPECT_NE(run({ "runuser", "-u", "nobody", "--", "cat", file }).status, 0);
+        EXPECT_EQ(run({ "setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=adm", "cat", file }).text,
+                        "words\n");
+
+        ASSERT_EQ(run({ "sed", "-i.kept", "/^adm:/d", group }).status, 0);
+        log_once();
+        EXPECT_EQ(mode_of(all), "750 root root\n");
+        EXPECT_EQ(mode_of(own), "750 root root\n");
+        EXPECT_EQ(run({ "mv", group + ".kept", group }).status, 0);
+        ASSERT_EQ(run({ "systemctl", "restart", LOGMON_UNIT }).status, 0);
+        EXPECT_EQ(mode_of(all), "750 root adm\n");
+}
+
 /* --- tasks that do not come to be --- */
 
 TEST_F(Log, ATaskThatWasNotStartedLeavesNoLog)
@@ -133,6 +167,110 @@ TEST_F(Log, DiscardStopsALogThatRuns)
         expect_nothing_left("discarded");
         EXPECT_TRUE(logmon("Discard", "discarded").ok()) << "again";
         EXPECT_EQ(logmon("Discard", "").error, "org.nomad.Executor.Error.InvalidSpec");
+}
+
+/* --- copytruncate --- */
+
+TEST_F(Log, TruncatingTheFileOfABusyWriterLeavesNoHole)
+{
+        const std::string id = "truncated";
+        std::string file;
+        const auto is_begun = [&] {
+                const auto files = files_of(id);
+                struct stat st = {};
+
+                file = files.empty() ? "" : files.back();
+                return stat(file.c_str(), &st) == 0 && st.st_size > 100000;
+        };
+        const auto is_whole = [&] { return read_file(file).find('\0') == std::string::npos; };
+
+        start(id,
+                        files_only().set("Command", "yes")
+                                        .set("Arguments", std::vector<std::string>{ "0123456789abcdef" })
+                                        .set("LogMaxFiles", 2U)
+                                        .set("LogMaxFileSize", uint64_t{ 50000000 }));
+        for (int i = 0; i < 100; i++) {
+                do
+                        ASSERT_TRUE(eventually(is_begun)) << i;
+                while (truncate(file.c_str(), 0) != 0);
+                /* so that there is time to look at what has come since */
+                ASSERT_TRUE(client.task(path_of(id), "Freeze").ok());
+                ASSERT_TRUE(!exists(file) || eventually(is_whole)) << i;
+                ASSERT_TRUE(client.task(path_of(id), "Thaw").ok());
+        }
+        EXPECT_TRUE(stop(id, "", 0).ok());
+        (void) wait(id);
+}
+
+/* --- the last words of what the main process leaves behind --- */
+
+TEST_F(Log, LastWordsOfAStragglerAreHeard)
+{
+        int heard = 0;
+
+        for (int i = 0; i < 5; i++) {
+                const std::string id = "words-" + std::to_string(i);
+
+                start(id,
+                                files_only().set("Command", "/bin/bash")
+                                                .set("User", "nobody")
+                                                .set("Group", "nogroup")
+                                                .set("Arguments",
+                                                                std::vector<std::string>{ "-c",
+                                                                                "exec > >(sleep 0.1; cat); "
+                                                                                "echo last words" }));
+                EXPECT_EQ(wait(id), (Exit{ "success", 0, 0, false }));
+                heard += contents_of(id) == "last words\n";
+        }
+        /* on a machine where each of them gets the processor for a moment */
+        EXPECT_GE(heard, 4);
+}
+
+/* Who holds the output for ever is killed after all, and who has another output is not waited for. */
+TEST_F(Log, StragglersAreKilledAfterTheirMoment)
+{
+        for (std::string output : { "", ">/dev/null 2>&1" }) {
+                const std::string id = "straggler";
+
+                start(id,
+                                files_only().set("Command", "/bin/sh")
+                                                .set("Arguments",
+                                                                std::vector<std::string>{ "-c",
+                                                                                "setsid sleep infinity " +
+                                                                                                output +
+                                                                                                " & exit 5" }));
+                EXPECT_EQ(wait(id), (Exit{ "exit-code", 5, 0, false }));
+                EXPECT_FALSE(exists(cgroup_of(id)));
+                release(id);
+        }
+}
+
+/* --- a pipe of another size --- */
+
+TEST_F(Log, ASmallPipeIsEmptiedAsOftenAsItIsFull)
+{
+        const auto duration = [&](const std::string &id, int size) {
+                const auto begin = std::chrono::steady_clock::now();
+
+                start(id,
+                                files_only().set("Command", "/usr/bin/python3")
+                                                .set("Arguments",
+                                                                std::vector<std::string>{ "-c",
+                                                                                "import fcntl, os\n"
+                                                                                "size = fcntl.fcntl(1, 1031, " +
+                                                                                                std::to_string(size) +
+                                                                                                ")\n"
+                                                                                                "os.write(2, b'%d' % size)\n"
+                                                                                                "for i in range(30000): os.write(1, b'x' * 99 + b'\\n')\n" }));
+                EXPECT_EQ(wait(id), (Exit{ "success", 0, 0, false }));
+                EXPECT_EQ(contents_of(id, "stderr"), std::to_string(size));
+                EXPECT_EQ(contents_of(id).size(), 30000U * 100);
+                return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        };
+        double usual = duration("usual", 262144), small = duration("small", 4096);
+
+        /* three megabytes took half a minute while nobody noticed the size */
+        EXPECT_LT(small, std::max(10.0, 5 * usual));
 }
 
 /* --- Start and Stop --- */

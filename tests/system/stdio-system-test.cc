@@ -168,6 +168,46 @@ TEST_F(Stdio, InputIsEmptyWhereNoneIsGiven)
         EXPECT_EQ(read_file(log_of("stdio", "stdout")), "0\n/dev/null\n");
 }
 
+/* --- /dev/stdout and /dev/stderr, which open a stream again --- */
+
+static const std::string REOPEN =
+                "echo out >/dev/stdout && echo err >/dev/stderr && echo self >/proc/self/fd/1";
+
+TEST_F(Stdio, OutputsCanBeOpenedAgainByEveryUser)
+{
+        using Targets = std::vector<std::string>;
+
+        for (std::string user : { "root", "nobody", "4711" })
+                for (const Targets &targets :
+                                { Targets{ "files" }, { "journal" }, { "files", "journal" }, {} }) {
+                        const std::string name = "stdio-" + user + std::to_string(targets.size());
+                        bool files = !targets.empty() && targets[0] == "files";
+
+                        start(name,
+                                        script(REOPEN).set("User", user)
+                                                        .set("Group", "nogroup")
+                                                        .set("LogTargets", targets));
+                        EXPECT_EQ(wait(name), (Exit{ "success", 0, 0, false })) << name;
+                        if (files) {
+                                EXPECT_EQ(read_file(log_of(name, "stdout")), "out\nself\n") << name;
+                                EXPECT_EQ(read_file(log_of(name, "stderr")), "err\n") << name;
+                        }
+                        release(name);
+                        EXPECT_EQ(run({ "rm", "-rf", "/var/log/nomad/" + label_of(name) }).status, 0);
+                }
+}
+
+/* As images do that begin as root and go on as somebody else. */
+TEST_F(Stdio, OutputsCanBeOpenedAgainAfterAChangeOfTheUser)
+{
+        start("stdio",
+                        script("exec setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c '" +
+                                        REOPEN + "; cat </dev/stdout && echo read'"));
+        EXPECT_EQ(wait("stdio").result, "exit-code") << "what root logs is not to be read";
+        EXPECT_EQ(read_file(log_of("stdio", "stdout")), "out\nself\n");
+        EXPECT_EQ(read_file(log_of("stdio", "stderr")).rfind("err\n", 0), 0U);
+}
+
 /* --- StdoutPath and StderrPath --- */
 
 TEST_F(Stdio, PathsAreFilesThatAreAppendedTo)

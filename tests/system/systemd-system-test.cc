@@ -95,6 +95,19 @@ TEST_F(Systemd, TasksOutliveReexecAndReload)
         expect_bye("after");
 }
 
+/* Not tried here: it would stop the unit that this test runs in. */
+TEST_F(Systemd, IsolateLeavesServicesAlone)
+{
+        start_sleeper("isolated");
+        for (const char *unit : { EXECUTOR_UNIT, LOGMON_UNIT, "nomad-dockerlog.service", "nomad.slice" })
+                EXPECT_EQ(run({ "systemctl", "show", "--value", "--property=IgnoreOnIsolate", unit }).text,
+                                "yes\n")
+                                << unit;
+        EXPECT_EQ(run({ "systemctl", "show", "--value", "--property=IgnoreOnIsolate", unit_of("isolated") })
+                                        .text,
+                        "yes\n");
+}
+
 TEST_F(Systemd, TasksOutliveTheJournal)
 {
         start_polite("logged");

@@ -524,3 +524,53 @@ TEST_F(Task, NoByteIsLostWhenLogmonIsKilled)
         EXPECT_EQ(wait("logmon-killed"), (Exit{ "success", 0, 0, false }));
         EXPECT_EQ(read_file(log_of("logmon-killed", "stdout")), run({ "seq", "1", "40000" }).text);
 }
+
+/* --- how tasks ended, in the journal --- */
+
+static const std::string ENDED = "MESSAGE_ID=b5e4240917024698b70ebf9901dd7798";
+
+/* The fields of the entries about the ends of a task, as JSON, a line for each. */
+static std::vector<std::string> ends_of(const std::string &id)
+{
+        return journal({ "--output=json", "--unit=" + unit_of(id), ENDED });
+}
+
+static void expect_end(const std::string &id, const std::vector<std::string> &fields)
+{
+        ASSERT_TRUE(eventually([&] { return ends_of(id).size() == 1; })) << id;
+        const std::string entry = ends_of(id)[0];
+
+        for (const auto &field : fields)
+                EXPECT_NE(entry.find(field), std::string::npos) << field << " in " << entry;
+}
+
+TEST_F(Task, TheJournalIsToldHowItEnded)
+{
+        start("end-code", script("exit 5"));
+        EXPECT_EQ(wait("end-code"), (Exit{ "exit-code", 5, 0, false }));
+        expect_end("end-code",
+                        { R"("NOMAD_TASK":"end-code")", R"("NOMAD_UNIT":"nomad-task-end)",
+                                        R"("NOMAD_RESULT":"exit-code")", R"("NOMAD_EXIT_CODE":"5")",
+                                        R"("NOMAD_EXIT_SIGNAL":"0")", R"("NOMAD_OOM_KILLED":"0")",
+                                        R"("NOMAD_RUNTIME_USEC":")", R"("PRIORITY":"4")",
+                                        " has ended: exit-code, exit code 5, after " });
+
+        start("end-stop", script("exec sleep infinity"));
+        EXPECT_TRUE(stop("end-stop", "SIGTERM", 0).ok());
+        EXPECT_EQ(wait("end-stop").result, "signal");
+        expect_end("end-stop",
+                        { R"("NOMAD_RESULT":"signal")", R"("NOMAD_EXIT_SIGNAL":")", R"("PRIORITY":"6")",
+                                        R"("NOMAD_INVOCATION_ID":")" });
+
+        start("end-lost", script("exec sleep infinity"));
+        EXPECT_EQ(run({ "systemctl", "kill", "--signal=SIGKILL", unit_of("end-lost") }).status, 0);
+        EXPECT_EQ(wait("end-lost").result, "lost");
+        expect_end("end-lost", { R"("NOMAD_RESULT":"lost")", R"("PRIORITY":"4")" });
+        EXPECT_EQ(ends_of("end-lost")[0].find("NOMAD_EXIT_CODE"), std::string::npos);
+
+        /* once for each, whoever comes later */
+        kill_service(EXECUTOR_UNIT);
+        EXPECT_EQ(client.property(path_of("end-code"), "State"), "exited");
+        for (std::string id : { "end-code", "end-stop", "end-lost" })
+                EXPECT_EQ(ends_of(id).size(), 1U) << id;
+}
