@@ -161,6 +161,8 @@ static void on_output_done(G_GNUC_UNUSED Copy *copy, int r, void *userdata)
 
         if (r == -EPIPE && attach->task && !attach->has_ended)
                 pass_on(attach, SIGPIPE);
+        else if (r < 0 && r != -EPIPE)
+                (void) ctl_fail_text(attach->ctl, 0, "Cannot pass the output on: %s", g_strerror(-r));
         end_if_complete(attach);
 }
 
@@ -189,6 +191,29 @@ int attach_logs(Attach *attach, nx_task *task, const LogStart *start)
         }
 
         return 0;
+}
+
+int attach_streams(Attach *attach, int fds[3])
+{
+        int r;
+
+        for (int i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {
+                if (fds[i] < 0)
+                        continue;
+                r = copy_new(attach->event, fds[i], i, COPY_TAKES_IN, on_output_done, attach,
+                                attach->copies + i - 1);
+                if (r < 0)
+                        return r;
+                fds[i] = -1;
+        }
+        if (fds[STDIN_FILENO] < 0)
+                return 0;
+
+        r = copy_new(attach->event, STDIN_FILENO, fds[STDIN_FILENO], COPY_TAKES_OUT, NULL, NULL,
+                        &attach->input);
+        if (r >= 0)
+                fds[STDIN_FILENO] = -1;
+        return r;
 }
 
 bool escape_key_filter(const uint8_t *bytes, size_t n, void *userdata)

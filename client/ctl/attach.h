@@ -40,6 +40,9 @@ typedef struct LogStart {
 int attach_logs(Attach *attach, nx_task *task, const LogStart *start);
 /* Connects our terminal with the other end of the task's. Takes the descriptor. */
 int attach_terminal(Attach *attach, int fd);
+/* Copies between our standard streams and those of FDS that are not -1: 0 is written, 1 and 2 are read.
+ * Takes the descriptors. */
+int attach_streams(Attach *attach, int fds[3]);
 /* Waits for the end of the task and of its output; the exit status for us. */
 int attach_run(Attach *attach, nx_task *task);
 

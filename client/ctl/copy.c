@@ -14,7 +14,7 @@
 struct Copy {
         int in, out;
         CopyFlags flags;
-        sd_event_source *in_source, *out_source;
+        sd_event_source *in_source, *out_source, *watch_source;
         CopyDone done;
         CopyFilter filter;
         void *userdata, *filter_userdata;
@@ -42,9 +42,14 @@ static void finish(Copy *copy, int r)
         copy->is_done = true;
         copy->in_source = sd_event_source_disable_unref(copy->in_source);
         copy->out_source = sd_event_source_disable_unref(copy->out_source);
+        copy->watch_source = sd_event_source_disable_unref(copy->watch_source);
         if (copy->flags & COPY_TAKES_OUT && copy->out >= 0) {
                 (void) close(copy->out);
                 copy->out = -1;
+        }
+        if (copy->flags & COPY_TAKES_IN && copy->in >= 0) {
+                (void) close(copy->in);
+                copy->in = -1;
         }
         if (copy->done)
                 copy->done(copy, r, copy->userdata);
@@ -167,9 +172,29 @@ static int add_in(Copy *copy, sd_event *event)
         return r < 0 ? r : sd_event_source_set_enabled(copy->in_source, SD_EVENT_ON);
 }
 
+static int on_watch(
+                G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd, uint32_t events, void *userdata)
+{
+        if (events & (EPOLLERR | EPOLLHUP))
+                finish(userdata, -EPIPE);
+        return 0;
+}
+
+/* Errors and the other end's death are always told, by what can have them: a file cannot. */
+static int add_watch(Copy *copy, sd_event *event)
+{
+        int r;
+
+        r = sd_event_add_io(event, &copy->watch_source, copy->out, 0, on_watch, copy);
+        return r == -EPERM ? 0 : r;
+}
+
 static int add_out(Copy *copy, sd_event *event)
 {
         int r;
+
+        if (copy->flags & COPY_WATCHES_OUT)
+                return add_watch(copy, event);
 
         if (!(copy->flags & COPY_TAKES_OUT))
                 return 0;
@@ -219,8 +244,6 @@ Copy *copy_free(Copy *copy)
         if (copy) {
                 copy->done = NULL;
                 finish(copy, 0);
-                if (copy->flags & COPY_TAKES_IN)
-                        (void) close(copy->in);
                 g_free(copy);
         }
         return NULL;

@@ -12,10 +12,11 @@ G_BEGIN_DECLS
 typedef struct Copy Copy;
 
 typedef enum CopyFlags {
-        COPY_TAKES_IN = 1
-                        << 0, /* the descriptor to read is closed with the copy, and may be made non-blocking */
-        COPY_TAKES_OUT = 1 << 1, /* so is the one to write, and at end of file too */
+        COPY_TAKES_IN = 1 << 0,  /* the one to read is closed when it ends, and may be made non-blocking */
+        COPY_TAKES_OUT = 1 << 1, /* so is the one to write */
         COPY_TERMINAL = 1 << 2,  /* at end of file ^D is written, for a terminal has no end to close */
+        COPY_WATCHES_OUT = 1
+                        << 3, /* ends when nobody reads any more, not at the next write; not with COPY_TAKES_OUT */
 } CopyFlags;
 
 /* Called once, when there is nothing left to copy: 0, or the negative errno of what went wrong; -EPIPE when nobody reads any more. */

@@ -3,12 +3,31 @@
 
 #include <string.h>
 
+#include "last-end.h"
 #include "pager.h"
 
-/* What else there is to know about a failure. */
-static const char *hint(nx_error_code code)
+/* How the bus begins to tell of what its policy refuses. */
+#define REJECTED "Rejected send message"
+
+/* What to look at when the bus, or the service on it, cannot be reached. */
+static const char *no_service_hint(const nx_error *error)
 {
-        switch (code) {
+        const char *name = nx_error_get_name(error), *message = nx_error_get_message(error);
+
+        if (*name == '\0') /* not from the bus: there is none */
+                return strstr(message, "user bus") ? NULL : "'systemctl status dbus.service' may say why";
+        if (strstr(message, "masked"))
+                return "'systemctl unmask nomad-executor.service' allows it again";
+
+        return "'journalctl -u nomad-executor' may say why";
+}
+
+/* What else there is to know about a failure. */
+static const char *hint(const nx_error *error)
+{
+        const char *message = nx_error_get_message(error);
+
+        switch (nx_error_get_code(error)) {
         case NX_ERROR_NO_SUCH_TASK:
                 return "'" PROGRAM " list' shows those there are";
         case NX_ERROR_TASK_EXISTS:
@@ -20,14 +39,16 @@ static const char *hint(nx_error_code code)
         case NX_ERROR_TASK_RUNNING:
                 return "'" PROGRAM " stop' ends it";
         case NX_ERROR_INVALID_SPEC:
-                return "the keys are described in org.nomad.Executor.Manager.xml";
+                return g_str_has_prefix(message, "Unknown key") && !strstr(message, "; ")
+                                ? "nomad-task-spec(5) describes them"
+                                : NULL;
         case NX_ERROR_SCOPE_FAILED:
         case NX_ERROR_LOG_FAILED:
                 return "'journalctl -u nomad-executor -u nomad-logmon' may say more";
         case NX_ERROR_ACCESS_DENIED:
-                return "do it as root, say with sudo";
+                return g_str_has_prefix(message, REJECTED) ? "do it as root, say with sudo" : NULL;
         case NX_ERROR_NO_SERVICE:
-                return "'systemctl status nomad-executor' may say why";
+                return no_service_hint(error);
         default:
                 return NULL;
         }
@@ -45,18 +66,22 @@ static int status_of(const Ctl *ctl, nx_error_code code)
 }
 
 /* The bus says at length what its policy has matched. */
-static const char *message_of(const nx_error *error)
+static char *message_of(const nx_error *error)
 {
         const char *message = nx_error_get_message(error);
+        g_autofree char *user = NULL;
 
-        return g_str_has_prefix(message, "Rejected send message")
-                        ? "The policy of the bus does not allow this"
-                        : message;
+        if (!g_str_has_prefix(message, REJECTED))
+                return g_strdup(message);
+
+        user = g_locale_to_utf8(g_get_user_name(), -1, NULL, NULL, NULL);
+        return g_strdup_printf("User '%s' may not do this", user ? user : "?");
 }
 
 int ctl_fail(const Ctl *ctl, const nx_error *error)
 {
-        const char *more = hint(nx_error_get_code(error)), *message = message_of(error);
+        const char *more = hint(error);
+        g_autofree char *message = message_of(error);
         size_t length = strlen(message);
 
         /* one sentence, whoever has written the first half */
@@ -112,8 +137,8 @@ static GOptionContext *make_context(Ctl *ctl, const GOptionEntry *entries, bool 
                 { "user", 0, 0, G_OPTION_ARG_NONE, &ctl->user, "The user's own service, on the user bus",
                                 NULL },
                 { "system", 0, 0, G_OPTION_ARG_NONE, &ctl->system, "The system's service (default)", NULL },
-                { "json", 0, 0, G_OPTION_ARG_STRING, &ctl->json_text,
-                                "Print JSON where there is something to print", "pretty|short|off" },
+                { "json", 0, 0, ARG_TEXT, &ctl->json_text, "Print JSON where there is something to print",
+                                "pretty|short|off" },
                 { "no-legend", 0, 0, G_OPTION_ARG_NONE, &ctl->no_legend, "No head and foot for tables",
                                 NULL },
                 { "no-pager", 0, 0, G_OPTION_ARG_NONE, &ctl->no_pager, "Do not pipe output into a pager",
@@ -200,30 +225,37 @@ nx_task *ctl_open_task(Ctl *ctl, const char *id, int *ret_status)
                 return NULL;
         }
         if (nx_task_open(connection, id, &task, &error) < 0) {
-                *ret_status = ctl_fail(ctl, error);
+                g_autofree char *end = NULL;
+
+                if (nx_error_get_code(error) == NX_ERROR_NO_SUCH_TASK)
+                        end = last_end(ctl, id);
+                *ret_status = end
+                                ? ctl_fail_text(ctl, status_of(ctl, NX_ERROR_NO_SUCH_TASK),
+                                                  "There is no task '%s' any more; of the last one the journal says: %s",
+                                                  id, end)
+                                : ctl_fail(ctl, error);
                 return NULL;
         }
 
         return task;
 }
 
-int ctl_for_each_task(Ctl *ctl, char **ids, int (*function)(nx_task *, void *, nx_error **), void *userdata)
+char *ctl_environment(const Ctl *ctl, const char *entry)
 {
-        int status = STATUS_OK;
+        const char *value;
 
-        for (; *ids; ids++) {
-                g_autoptr(nx_error) error = NULL;
-                g_autoptr(nx_task) task = NULL;
-                int one = STATUS_OK;
+        if (strchr(entry, '=') > entry)
+                return g_strdup(entry);
 
-                task = ctl_open_task(ctl, *ids, &one);
-                if (task && function(task, userdata, &error) < 0)
-                        one = ctl_fail(ctl, error);
-                if (status == STATUS_OK)
-                        status = one;
-        }
-
-        return status;
+        value = *entry == '\0' || *entry == '=' ? NULL : g_getenv(entry);
+        if (value)
+                return g_strdup_printf("%s=%s", entry, value);
+        if (*entry == '\0' || *entry == '=')
+                (void) ctl_fail_text(ctl, 0, "--setenv=%s has no name; it is NAME=VALUE", entry);
+        else
+                (void) ctl_fail_text(ctl, 0, "--setenv=%s: there is no such variable here; give %s=VALUE",
+                                entry, entry);
+        return NULL;
 }
 
 void ctl_print_json(const Ctl *ctl, JsonNode *node)

@@ -51,6 +51,11 @@ typedef struct Verb {
 extern const Verb verbs[];
 extern const size_t n_verbs;
 
+/* Options that are text are taken as they are: G_OPTION_ARG_STRING converts from the locale's character set,
+ * which in the C locale refuses all but ASCII. What is not UTF-8 is refused where it is used. */
+#define ARG_TEXT       G_OPTION_ARG_FILENAME
+#define ARG_TEXT_ARRAY G_OPTION_ARG_FILENAME_ARRAY
+
 /* Parses the options of a verb, ENTRIES (ends with G_OPTION_ENTRY_NULL) and the common ones. After it argv has the verb and its
  * arguments. STRICT: options end at the first argument, the rest is a command. At least MIN and at most MAX arguments are
  * required. False: told to the user, exit with STATUS_USAGE. */
@@ -67,8 +72,28 @@ int ctl_fail(const Ctl *ctl, const nx_error *error);
 /* The same in the verb's own words. */
 int ctl_fail_text(const Ctl *ctl, int status, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* Calls FUNCTION with each task that is named; the first failure is the status, the others are done all the same. */
-int ctl_for_each_task(Ctl *ctl, char **ids, int (*function)(nx_task *, void *, nx_error **), void *userdata);
+/* Which of the tasks that fit a pattern are meant; one that is named by its id is meant whatever its state. */
+typedef enum TaskFilter {
+        TASKS_ALL,
+        TASKS_RUNNING,
+        TASKS_ENDED,
+} TaskFilter;
+
+/* Whether ID is one of NAMES, which are ids and patterns of *, ? and [...]. */
+bool ctl_matches(char **names, const char *id);
+/* The tasks that NAMES stand for, each once, as nx_task. A name that stands for none is told to the user,
+ * and the first such failure is RET_STATUS; STATUS_OK if there is none. */
+GPtrArray *ctl_find_tasks(Ctl *ctl, char **names, TaskFilter filter, int *ret_status);
+/* Calls FUNCTION with each of TASKS. A failure is told to the user and takes its task out of TASKS; the
+ * first one is the result. */
+int ctl_for_each_task(
+                Ctl *ctl, GPtrArray *tasks, int (*function)(nx_task *, void *, nx_error **), void *userdata);
+/* Both: what most verbs do. */
+int ctl_do(Ctl *ctl, char **names, TaskFilter filter, int (*function)(nx_task *, void *, nx_error **),
+                void *userdata);
+
+/* What --setenv=ENTRY means, "NAME=VALUE"; NULL: told to the user. */
+char *ctl_environment(const Ctl *ctl, const char *entry);
 
 /* Prints NODE as --json= says. */
 void ctl_print_json(const Ctl *ctl, JsonNode *node);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
 #include <systemd/sd-bus.h>
 
 #include "ctl.h"
@@ -11,9 +12,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(sd_bus_error, sd_bus_error_free)
 #define DOCKERLOG_NAME    "org.nomad.DockerLogger"
 #define DOCKERLOG_PATH    "/org/nomad/DockerLogger"
 #define DOCKERLOG_MANAGER "org.nomad.DockerLogger.Manager"
+#define DOCKERLOG_LOG     "org.nomad.DockerLogger.Log"
 
 /* Stop waits for the engine, for nomad-logmon, and that for whoever holds a pipe. */
 #define TIMEOUT_USEC (UINT64_C(60) * G_USEC_PER_SEC)
+
+/* The engine's first answer is awaited for so long, to tell whether there is one. */
+#define FIRST_ANSWER_USEC (INT64_C(10) * G_USEC_PER_SEC)
+#define LOOK_USEC         (20U * 1000U)
 
 typedef struct Options {
         gboolean stop, release, tty;
@@ -51,8 +57,8 @@ static bool parse_since(const char *text, uint64_t *ret_usec)
 static bool parse(Ctl *ctl, Options *o, int *argc, char ***argv)
 {
         const GOptionEntry entries[] = {
-                { "id", 0, 0, G_OPTION_ARG_STRING, &o->id, "The log's id (CONTAINER)", "ID" },
-                { "endpoint", 'H', 0, G_OPTION_ARG_STRING, &o->endpoint,
+                { "id", 0, 0, ARG_TEXT, &o->id, "The log's id (CONTAINER)", "ID" },
+                { "endpoint", 'H', 0, ARG_TEXT, &o->endpoint,
                                 "The engine, unix:///path or tcp://host:port (unix:///run/docker.sock)",
                                 "URL" },
                 { "tty", 't', 0, G_OPTION_ARG_NONE, &o->tty,
@@ -62,14 +68,12 @@ static bool parse(Ctl *ctl, Options *o, int *argc, char ***argv)
                 { "tls-key", 0, 0, G_OPTION_ARG_FILENAME, &o->key, "Its private key", "FILE" },
                 { "tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &o->ca, "What the engine's is to be signed by",
                                 "FILE" },
-                { "since", 0, 0, G_OPTION_ARG_STRING, &o->since, "Leave out what is older than so long",
-                                "TIME" },
-                { "target", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->targets,
+                { "since", 0, 0, ARG_TEXT, &o->since, "Leave out what is older than so long", "TIME" },
+                { "target", 0, 0, ARG_TEXT_ARRAY, &o->targets,
                                 "Where to, 'files' or 'journal'; again for both (both)", "TARGET" },
                 { "directory", 0, 0, G_OPTION_ARG_FILENAME, &o->directory,
                                 "Directory of the files (/var/log/nomad/ID)", "DIR" },
-                { "name", 0, 0, G_OPTION_ARG_STRING, &o->name, "First part of the names of the files (ID)",
-                                "NAME" },
+                { "name", 0, 0, ARG_TEXT, &o->name, "First part of the names of the files (ID)", "NAME" },
                 { "max-files", 0, 0, G_OPTION_ARG_INT64, &o->max_files, "Files kept per stream (10)", "N" },
                 { "max-file-size", 0, 0, G_OPTION_ARG_INT64, &o->max_file_size, "Bytes per file (10 MiB)",
                                 "BYTES" },
@@ -171,6 +175,46 @@ static int call(Ctl *ctl, sd_bus *bus, const char *member, const char *id, const
         return STATUS_OK;
 }
 
+static char *log_property(sd_bus *bus, const char *path, const char *name)
+{
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        g_autofree char *value = NULL;
+
+        if (sd_bus_get_property_string(bus, DOCKERLOG_NAME, path, DOCKERLOG_LOG, name, &error, &value) < 0)
+                return g_strdup("");
+
+        return g_steal_pointer(&value);
+}
+
+/* The service tries again for ever; that it has to is told to whoever has asked for the log. */
+static int check_engine(Ctl *ctl, sd_bus *bus, const char *id, const char *path)
+{
+        int64_t end = g_get_monotonic_time() + FIRST_ANSWER_USEC;
+        g_autofree char *state = log_property(bus, path, "State");
+        g_autofree char *result = NULL;
+        g_autofree char *error = NULL;
+        g_autofree char *endpoint = log_property(bus, path, "Endpoint");
+
+        while (strcmp(state, "connecting") == 0 && g_get_monotonic_time() < end) {
+                g_usleep(LOOK_USEC);
+                g_free(state);
+                state = log_property(bus, path, "State");
+        }
+
+        result = log_property(bus, path, "Result");
+        error = log_property(bus, path, "LastError");
+        if (strcmp(result, "not-found") == 0 || strcmp(result, "unreadable") == 0)
+                return ctl_fail_text(ctl, STATUS_FAILED, "The log '%s' has ended, %s%s%s", id, result,
+                                *error != '\0' ? ": " : "", error);
+        if (strcmp(state, "waiting") == 0 && *error != '\0')
+                return ctl_fail_text(ctl, STATUS_FAILED,
+                                "The engine at %s does not answer: %s; it is asked again and again, until '" PROGRAM
+                                " docker-logs --stop --release %s'",
+                                endpoint, error, id);
+
+        return STATUS_OK;
+}
+
 static int start(Ctl *ctl, sd_bus *bus, const char *id, const Options *options, const char *container)
 {
         g_autoptr(sd_bus_message) reply = NULL;
@@ -193,7 +237,7 @@ static int start(Ctl *ctl, sd_bus *bus, const char *id, const Options *options, 
                 ctl_print_json(ctl, node);
         } else
                 (void) printf("%s\n", id);
-        return STATUS_OK;
+        return check_engine(ctl, bus, id, path);
 }
 
 int verb_docker_logs(Ctl *ctl, int argc, char **argv)

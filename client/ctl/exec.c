@@ -108,12 +108,14 @@ static nx_exec *start(Ctl *ctl, nx_task *task, const ExecOptions *o, char **argv
                 (void) nx_exec_options_set_user(options, o->uid);
         if (o->directory)
                 (void) nx_exec_options_set_working_directory(options, o->directory);
-        for (char **entry = o->environment; entry && *entry; entry++)
-                if (nx_exec_options_add_environment(options, *entry) < 0) {
-                        *ret_status = ctl_fail_text(
-                                        ctl, STATUS_PASS_FAILED, "'%s' is not NAME=VALUE", *entry);
+        *ret_status = STATUS_PASS_FAILED;
+        for (char **entry = o->environment; entry && *entry; entry++) {
+                g_autofree char *assignment = ctl_environment(ctl, *entry);
+
+                if (!assignment)
                         return NULL;
-                }
+                (void) nx_exec_options_add_environment(options, assignment);
+        }
         if (nx_task_exec(task, (const char *const *) argv, options, &exec, &error) < 0) {
                 *ret_status = ctl_fail(ctl, error);
                 return NULL;
@@ -198,11 +200,12 @@ int verb_exec(Ctl *ctl, int argc, char **argv)
                 { "interactive", 'i', 0, G_OPTION_ARG_NONE, &options.interactive,
                                 "Pass our standard input on", NULL },
                 { "tty", 't', 0, G_OPTION_ARG_NONE, &options.tty, "Run it in a terminal", NULL },
-                { "uid", 0, 0, G_OPTION_ARG_STRING, &options.uid, "Run as this user (the task's)", "USER" },
+                { "uid", 0, 0, ARG_TEXT, &options.uid, "Run as this user (the task's)", "USER" },
                 { "working-directory", 0, 0, G_OPTION_ARG_FILENAME, &options.directory,
                                 "Begin in this directory (the task's)", "DIR" },
-                { "setenv", 'E', 0, G_OPTION_ARG_STRING_ARRAY, &options.environment,
-                                "Added to the task's environment", "NAME=VALUE" },
+                { "setenv", 'E', 0, ARG_TEXT_ARRAY, &options.environment,
+                                "Added to the task's environment; without a value, that of here",
+                                "NAME[=VALUE]" },
                 G_OPTION_ENTRY_NULL,
         };
         g_autoptr(nx_task) task = NULL;

@@ -90,6 +90,8 @@ char *format_signal(int number)
 {
         const char *name = number > 0 && number < SIGRTMIN ? sigabbrev_np(number) : NULL;
 
+        if (number >= SIGRTMIN && number <= SIGRTMAX)
+                return g_strdup_printf("SIGRTMIN+%d", number - SIGRTMIN);
         return name ? g_strdup_printf("SIG%s", name) : g_strdup_printf("signal %d", number);
 }
 

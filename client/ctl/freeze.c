@@ -11,5 +11,5 @@ int verb_freeze(Ctl *ctl, int argc, char **argv)
         if (!ctl_parse(ctl, NULL, false, 1, G_MAXINT, &argc, &argv))
                 return STATUS_USAGE;
 
-        return ctl_for_each_task(ctl, argv + 1, freeze, NULL);
+        return ctl_do(ctl, argv + 1, TASKS_RUNNING, freeze, NULL);
 }

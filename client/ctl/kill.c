@@ -19,8 +19,8 @@ int verb_kill(Ctl *ctl, int argc, char **argv)
         g_autofree char *signal = NULL;
         g_autofree char *whom = NULL;
         const GOptionEntry entries[] = {
-                { "signal", 's', 0, G_OPTION_ARG_STRING, &signal, "Name or number (SIGTERM)", "SIGNAL" },
-                { "whom", 0, 0, G_OPTION_ARG_STRING, &whom, "The main process (default), or all of the task",
+                { "signal", 's', 0, ARG_TEXT, &signal, "Name or number (SIGTERM)", "SIGNAL" },
+                { "whom", 0, 0, ARG_TEXT, &whom, "The main process (default), or all of the task",
                                 "main|all" },
                 G_OPTION_ENTRY_NULL,
         };
@@ -30,7 +30,7 @@ int verb_kill(Ctl *ctl, int argc, char **argv)
         if (whom && strcmp(whom, "main") != 0 && strcmp(whom, "all") != 0)
                 return ctl_fail_text(ctl, STATUS_USAGE, "--whom is main or all, not '%s'", whom);
 
-        return ctl_for_each_task(ctl, argv + 1, send,
+        return ctl_do(ctl, argv + 1, TASKS_RUNNING, send,
                         &(KillOptions){ .whom = whom ? whom : "main",
                                         .signal = signal ? signal : "SIGTERM" });
 }

@@ -22,15 +22,6 @@ static const Column columns[] = {
 static const char *const members[] = { "Id", "State", "Result", "ExitCode", "ExitSignal", "OOMKilled",
         "MainPID", "StartTimestamp", "ExitTimestamp", "Command", "Description", "Unit", "Labels", NULL };
 
-static bool matches(char **patterns, const char *id)
-{
-        for (char **pattern = patterns; *pattern; pattern++)
-                if (g_pattern_match_simple(*pattern, id))
-                        return true;
-
-        return !*patterns;
-}
-
 /* How long it has been running, or ran. */
 static char *format_duration(const nx_values *properties)
 {
@@ -96,7 +87,7 @@ static GArray *choose(const nx_task_list *list, char **patterns, const char *sta
         for (size_t i = 0; i < nx_task_list_get_size(list); i++) {
                 const nx_values *properties = nx_task_list_get_properties(list, i);
 
-                if (matches(patterns, nx_task_list_get_id(list, i)) &&
+                if ((!*patterns || ctl_matches(patterns, nx_task_list_get_id(list, i))) &&
                                 (!state || strcmp(state, value_string(properties, "State")) == 0))
                         g_array_append_val(chosen, i);
         }
@@ -104,12 +95,14 @@ static GArray *choose(const nx_task_list *list, char **patterns, const char *sta
         return chosen;
 }
 
+static const char *const states[] = { "starting", "running", "stopping", "exited", "lost", NULL };
+
 int verb_list(Ctl *ctl, int argc, char **argv)
 {
         g_autofree char *state = NULL;
         gboolean quiet = FALSE;
         const GOptionEntry entries[] = {
-                { "state", 0, 0, G_OPTION_ARG_STRING, &state, "Only tasks in this state", "STATE" },
+                { "state", 0, 0, ARG_TEXT, &state, "Only tasks in this state", "STATE" },
                 { "quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "Print ids only", NULL },
                 G_OPTION_ENTRY_NULL,
         };
@@ -119,6 +112,10 @@ int verb_list(Ctl *ctl, int argc, char **argv)
 
         if (!ctl_parse(ctl, entries, false, 0, G_MAXINT, &argc, &argv))
                 return STATUS_USAGE;
+        if (state && !g_strv_contains(states, state))
+                return ctl_fail_text(ctl, STATUS_USAGE,
+                                "--state is one of starting, running, stopping, exited and lost, not '%s'",
+                                state);
         if (!ctl_connect(ctl))
                 return STATUS_FAILED;
         if (nx_task_list_new(ctl->connection, &list, &error) < 0)

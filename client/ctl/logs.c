@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "copy.h"
 #include "ctl.h"
+#include "log-merge.h"
 #include "pager.h"
+
+#define READ_SIZE (64U * 1024U)
+
+/* A stream of which there is more is not put in order with the other. */
+#define MERGED_MAX (32U * 1024U * 1024U)
 
 typedef struct LogsOptions {
         gboolean follow, only_stdout, only_stderr;
@@ -47,24 +56,25 @@ static int open_stream(nx_task *task, const LogsOptions *options, const char *st
         return nx_task_open_log(task, stream, flags, (uint64_t) options->lines, ret_fd, ret_error);
 }
 
-/* Without -f too: the two come as they are, none waits for the other. */
-static int print_logs(Ctl *ctl, nx_task *task, const LogsOptions *options)
+/* The two come as they are, none waits for the other. */
+static int copy_logs(Ctl *ctl, const int fds[static 2])
 {
-        const char *const streams[] = { options->only_stderr ? NULL : "stdout",
-                options->only_stdout ? NULL : "stderr" };
         g_auto(Follow) follow = { 0 };
         int r;
 
         r = sd_event_new(&follow.event);
-        for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(streams); i++) {
-                g_autoptr(nx_error) error = NULL;
-                int fd, to = i == 1 && !options->only_stderr ? STDERR_FILENO : STDOUT_FILENO;
+        for (size_t i = 0; r >= 0 && i < G_N_ELEMENTS(follow.copies); i++) {
+                int to = i == 1 && fds[0] >= 0 ? STDERR_FILENO : STDOUT_FILENO, fd;
 
-                if (!streams[i])
+                if (fds[i] < 0)
                         continue;
-                if (open_stream(task, options, streams[i], &fd, &error) < 0)
-                        return ctl_fail(ctl, error);
-                r = copy_new(follow.event, fd, to, COPY_TAKES_IN, on_done, &follow, follow.copies + i);
+                fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+                if (fd < 0) {
+                        r = -errno;
+                        break;
+                }
+                r = copy_new(follow.event, fd, to, COPY_TAKES_IN | COPY_WATCHES_OUT, on_done, &follow,
+                                follow.copies + i);
                 if (r < 0)
                         (void) close(fd);
         }
@@ -73,6 +83,189 @@ static int print_logs(Ctl *ctl, nx_task *task, const LogsOptions *options)
 
         return r < 0 ? ctl_fail_text(ctl, STATUS_FAILED, "Cannot read the log: %s", g_strerror(-r))
                      : STATUS_OK;
+}
+
+/* 1: all of it; 0: there is more than MERGED_MAX. */
+static int gather(int fd, GString *text)
+{
+        g_autofree char *buffer = g_malloc(READ_SIZE);
+
+        for (;;) {
+                ssize_t n = read(fd, buffer, READ_SIZE);
+
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                if (n == 0)
+                        return 1;
+                if (n > 0)
+                        g_string_append_len(text, buffer, n);
+                if (text->len > MERGED_MAX)
+                        return 0;
+        }
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+        while (size > 0) {
+                ssize_t n = write(fd, data, size);
+
+                if (n < 0 && errno == EAGAIN) {
+                        struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+                        (void) poll(&p, 1, -1);
+                } else if (n < 0 && errno != EINTR)
+                        return -errno;
+                else if (n > 0) {
+                        data += n;
+                        size -= (size_t) n;
+                }
+        }
+
+        return 0;
+}
+
+static void print_json_line(const Ctl *ctl, const LogLine *line)
+{
+        size_t size = line->size > 0 && line->text[line->size - 1] == '\n' ? line->size - 1 : line->size;
+        g_autofree char *text = g_utf8_make_valid(line->text, (gssize) size);
+        g_autoptr(JsonObject) object = json_object_new();
+        g_autoptr(JsonNode) node = NULL;
+
+        json_object_set_string_member(object, "stream", line->stream == 1 ? "stderr" : "stdout");
+        if (line->time_usec > 0)
+                json_object_set_int_member(object, "time", (gint64) line->time_usec);
+        else
+                json_object_set_null_member(object, "time");
+        json_object_set_string_member(object, "text", text);
+        node = json_node_init_object(json_node_alloc(), object);
+        ctl_print_json(ctl, node);
+}
+
+/* Lines of one stream that follow each other are written at once. */
+static int print_lines(const Ctl *ctl, const GArray *lines)
+{
+        for (guint i = 0; i < lines->len;) {
+                const LogLine *line = &g_array_index(lines, LogLine, i);
+                size_t size = 0;
+                int r, fd = line->stream == 1 && !pager_is_open() ? STDERR_FILENO : STDOUT_FILENO;
+
+                if (ctl->json != JSON_OFF) {
+                        print_json_line(ctl, line);
+                        i++;
+                        continue;
+                }
+                for (; i < lines->len && g_array_index(lines, LogLine, i).text == line->text + size; i++)
+                        size += g_array_index(lines, LogLine, i).size;
+                r = write_all(fd, line->text, size);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+/* In the order of their writing. What is more than is read into memory comes as it is. */
+static int print_merged(Ctl *ctl, const char *id, const int fds[static 2])
+{
+        g_autoptr(GString) out = g_string_new(NULL);
+        g_autoptr(GString) err = g_string_new(NULL);
+        GString *const texts[] = { out, err };
+        g_autoptr(GArray) lines = NULL;
+        int r = 1;
+
+        for (size_t i = 0; r > 0 && i < G_N_ELEMENTS(texts); i++)
+                if (fds[i] >= 0)
+                        r = gather(fds[i], texts[i]);
+        if (r >= 0) {
+                bool complete = r > 0;
+
+                lines = log_merge(ctl, id, texts);
+                r = print_lines(ctl, lines);
+                if (r >= 0 && !complete)
+                        return copy_logs(ctl, fds);
+        }
+
+        return r < 0 && r != -EPIPE ? ctl_fail_text(ctl, STATUS_FAILED, "Cannot pass the log of '%s' on: %s",
+                                                      id, g_strerror(-r))
+                                    : STATUS_OK;
+}
+
+/* The complete lines of what was read; at its end the rest too. */
+static void print_json_lines(const Ctl *ctl, GString *text, int stream, bool at_end)
+{
+        LogLine line = { .stream = stream, .time_usec = (uint64_t) g_get_real_time() };
+        size_t done = 0;
+
+        while (done < text->len) {
+                const char *begin = text->str + done, *newline = memchr(begin, '\n', text->len - done);
+
+                if (!newline && !at_end)
+                        break;
+                line.text = begin;
+                line.size = newline ? (size_t) (newline + 1 - begin) : text->len - done;
+                print_json_line(ctl, &line);
+                done += line.size;
+        }
+        g_string_erase(text, 0, (gssize) done);
+        (void) fflush(stdout);
+}
+
+/* The time of a line is that of its coming. */
+static int follow_json(Ctl *ctl, const int fds[static 2])
+{
+        g_autoptr(GString) out = g_string_new(NULL);
+        g_autoptr(GString) err = g_string_new(NULL);
+        GString *const texts[] = { out, err };
+        struct pollfd polled[] = { { .fd = fds[0], .events = POLLIN }, { .fd = fds[1], .events = POLLIN },
+                { .fd = STDOUT_FILENO } };
+        g_autofree char *buffer = g_malloc(READ_SIZE);
+
+        while (polled[0].fd >= 0 || polled[1].fd >= 0) {
+                if (poll(polled, G_N_ELEMENTS(polled), -1) < 0 && errno != EINTR)
+                        return ctl_fail_text(
+                                        ctl, STATUS_FAILED, "Cannot read the log: %s", g_strerror(errno));
+                if (polled[2].revents & (POLLERR | POLLHUP))
+                        break;
+                for (int i = 0; i < 2; i++) {
+                        ssize_t n;
+
+                        if (polled[i].fd < 0 || polled[i].revents == 0)
+                                continue;
+                        n = read(polled[i].fd, buffer, READ_SIZE);
+                        if (n > 0)
+                                g_string_append_len(texts[i], buffer, n);
+                        else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+                                polled[i].fd = -1;
+                        print_json_lines(ctl, texts[i], i, polled[i].fd < 0);
+                }
+        }
+
+        return STATUS_OK;
+}
+
+static int print_logs(Ctl *ctl, nx_task *task, const LogsOptions *options)
+{
+        const char *const streams[] = { options->only_stderr ? NULL : "stdout",
+                options->only_stdout ? NULL : "stderr" };
+        int fds[] = { -1, -1 }, status = STATUS_OK;
+
+        for (size_t i = 0; status == STATUS_OK && i < G_N_ELEMENTS(streams); i++) {
+                g_autoptr(nx_error) error = NULL;
+
+                if (streams[i] && open_stream(task, options, streams[i], fds + i, &error) < 0)
+                        status = ctl_fail(ctl, error);
+        }
+        if (status == STATUS_OK && options->follow)
+                status = ctl->json == JSON_OFF ? copy_logs(ctl, fds) : follow_json(ctl, fds);
+        else if (status == STATUS_OK)
+                status = ctl->json == JSON_OFF && (fds[0] < 0 || fds[1] < 0)
+                                ? copy_logs(ctl, fds)
+                                : print_merged(ctl, nx_task_get_id(task), fds);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
+                if (fds[i] >= 0)
+                        (void) close(fds[i]);
+        return status;
 }
 
 int verb_logs(Ctl *ctl, int argc, char **argv)

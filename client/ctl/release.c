@@ -47,5 +47,5 @@ int verb_release(Ctl *ctl, int argc, char **argv)
         if (!ctl_connect(ctl))
                 return STATUS_FAILED;
 
-        return all ? release_ended(ctl) : ctl_for_each_task(ctl, argv + 1, release, NULL);
+        return all ? release_ended(ctl) : ctl_do(ctl, argv + 1, TASKS_ENDED, release, NULL);
 }

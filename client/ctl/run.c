@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
-#include <pwd.h>
-#include <stdlib.h>
+#include <glib/gstdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "attach.h"
 #include "log-start.h"
-#include "terminal.h"
+#include "run-streams.h"
 
 #define SPEC_FILE_MAX (4U * 1024U * 1024U)
 
@@ -43,23 +38,23 @@ static bool parse(Ctl *ctl, RunOptions *o, int *argc, char ***argv)
                                 "Give the task our standard input, output and error", NULL },
                 { "pty", 't', 0, G_OPTION_ARG_NONE, &o->pty, "Run it in a terminal, connected to ours",
                                 NULL },
-                { "id", 0, 0, G_OPTION_ARG_STRING, &o->id,
-                                "The task's id; COMMAND and a random number if not given", "ID" },
+                { "id", 0, 0, ARG_TEXT, &o->id, "The task's id; COMMAND and a random number if not given",
+                                "ID" },
                 { "keep", 0, 0, G_OPTION_ARG_NONE, &o->keep, "Do not release the task when it has ended",
                                 NULL },
-                { "property", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &o->properties,
+                { "property", 'p', 0, ARG_TEXT_ARRAY, &o->properties,
                                 "A key of the spec, such as MemoryMax=512M; again for each element of a list",
                                 "KEY=VALUE" },
                 { "spec", 0, 0, G_OPTION_ARG_FILENAME, &o->spec_file,
                                 "Begin with the spec in this JSON file, - for standard input", "FILE" },
-                { "setenv", 'E', 0, G_OPTION_ARG_STRING_ARRAY, &o->environment,
+                { "setenv", 'E', 0, ARG_TEXT_ARRAY, &o->environment,
                                 "Environment of the task; without a value, that of here", "NAME[=VALUE]" },
-                { "uid", 0, 0, G_OPTION_ARG_STRING, &o->uid, "Run as this user", "USER" },
-                { "gid", 0, 0, G_OPTION_ARG_STRING, &o->gid, "Run as this group", "GROUP" },
+                { "uid", 0, 0, ARG_TEXT, &o->uid, "Run as this user", "USER" },
+                { "gid", 0, 0, ARG_TEXT, &o->gid, "Run as this group", "GROUP" },
                 { "working-directory", 0, 0, G_OPTION_ARG_FILENAME, &o->directory, "Begin in this directory",
                                 "DIR" },
-                { "description", 0, 0, G_OPTION_ARG_STRING, &o->description, "One line for people", "TEXT" },
-                { "slice", 0, 0, G_OPTION_ARG_STRING, &o->slice, "Slice to run it in", "SLICE" },
+                { "description", 0, 0, ARG_TEXT, &o->description, "One line for people", "TEXT" },
+                { "slice", 0, 0, ARG_TEXT, &o->slice, "Slice to run it in", "SLICE" },
                 G_OPTION_ENTRY_NULL,
         };
 
@@ -137,17 +132,17 @@ static int set_command(nx_spec *spec, char **argv, nx_error **ret_error)
         return nx_spec_set_strv(spec, "Arguments", (const char *const *) argv + 1, ret_error);
 }
 
-static int add_environment(nx_spec *spec, char **entries, nx_error **ret_error)
+/* Without an error set: told to the user. */
+static int add_environment(const Ctl *ctl, nx_spec *spec, char **entries, nx_error **ret_error)
 {
         for (; entries && *entries; entries++) {
-                const char *value = strchr(*entries, '=') ? NULL : g_getenv(*entries);
+                g_autofree char *entry = ctl_environment(ctl, *entries);
                 g_autofree char *assignment = NULL;
                 int r;
 
-                if (!strchr(*entries, '=') && !value)
-                        continue;
-                assignment = value ? g_strdup_printf("Environment=%s=%s", *entries, value)
-                                   : g_strdup_printf("Environment=%s", *entries);
+                if (!entry)
+                        return -EINVAL;
+                assignment = g_strconcat("Environment=", entry, NULL);
                 r = nx_spec_assign(spec, assignment, ret_error);
                 if (r < 0)
                         return r;
@@ -156,7 +151,7 @@ static int add_environment(nx_spec *spec, char **entries, nx_error **ret_error)
         return 0;
 }
 
-static int set_strings(nx_spec *spec, const RunOptions *o, nx_error **ret_error)
+static int set_strings(const Ctl *ctl, nx_spec *spec, const RunOptions *o, nx_error **ret_error)
 {
         const struct {
                 const char *key, *value;
@@ -182,7 +177,7 @@ static int set_strings(nx_spec *spec, const RunOptions *o, nx_error **ret_error)
                         return r;
         }
 
-        return add_environment(spec, o->environment, ret_error);
+        return add_environment(ctl, spec, o->environment, ret_error);
 }
 
 static nx_spec *make_spec(const Ctl *ctl, const RunOptions *o, char **command)
@@ -202,13 +197,11 @@ static nx_spec *make_spec(const Ctl *ctl, const RunOptions *o, char **command)
                 r = nx_spec_assign(spec, assignment, &error);
         }
         if (r >= 0)
-                r = set_strings(spec, o, &error);
-        if (r < 0) {
+                r = set_strings(ctl, spec, o, &error);
+        if (error)
                 (void) ctl_fail(ctl, error);
-                return NULL;
-        }
 
-        return g_steal_pointer(&spec);
+        return r < 0 ? NULL : g_steal_pointer(&spec);
 }
 
 static char *make_id(const RunOptions *o, char **command)
@@ -216,64 +209,6 @@ static char *make_id(const RunOptions *o, char **command)
         g_autofree char *base = *command ? g_path_get_basename(*command) : g_strdup("task");
 
         return o->id ? g_strdup(o->id) : g_strdup_printf("%.100s-%08x", base, g_random_int());
-}
-
-static int pass_descriptors(nx_spec *spec, const int fds[static 3], nx_error **ret_error)
-{
-        static const char *const keys[] = { "StandardInput", "StandardOutput", "StandardError" };
-
-        for (int i = 0; i < 3; i++) {
-                int r = nx_spec_set_fd(spec, keys[i], fds[i], ret_error);
-
-                if (r < 0)
-                        return r;
-        }
-
-        return 0;
-}
-
-/* A terminal of the same modes as ours, that the task's user owns. */
-static int make_terminal(const char *user, int *ret_fd, int *ret_task_fd)
-{
-        const struct passwd *entry = user ? getpwnam(user) : NULL;
-        struct termios modes;
-        int fd, task_fd;
-
-        fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        if (unlockpt(fd) < 0 || (task_fd = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0) {
-                int r = -errno;
-
-                (void) close(fd);
-                return r;
-        }
-        if (tcgetattr(STDIN_FILENO, &modes) >= 0)
-                (void) tcsetattr(task_fd, TCSANOW, &modes);
-        if (entry)
-                (void) fchown(task_fd, entry->pw_uid, (gid_t) -1);
-
-        *ret_fd = fd;
-        *ret_task_fd = task_fd;
-        return 0;
-}
-
-static int prepare_streams(const RunOptions *o, nx_spec *spec, int *ret_terminal, nx_error **ret_error)
-{
-        const int ours[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
-        int task_fd = -1, r;
-
-        if (o->pipe)
-                return pass_descriptors(spec, ours, ret_error);
-        if (!o->pty)
-                return 0;
-
-        r = make_terminal(o->uid, ret_terminal, &task_fd);
-        if (r < 0)
-                return r;
-        r = pass_descriptors(spec, (const int[]){ task_fd, task_fd, task_fd }, ret_error);
-        (void) close(task_fd);
-        return r;
 }
 
 static int print_started(const Ctl *ctl, nx_task *task)
@@ -294,15 +229,17 @@ static int print_started(const Ctl *ctl, nx_task *task)
 }
 
 /* With the task until its end. */
-static int stay(Ctl *ctl, const RunOptions *o, Attach *attach, nx_task *task, int terminal,
+static int stay(Ctl *ctl, const RunOptions *o, Attach *attach, nx_task *task, RunStreams *streams,
                 const LogStart *start)
 {
         g_autoptr(nx_error) error = NULL;
         int status, r = 0;
 
         if (o->pty)
-                r = attach_terminal(attach, terminal);
-        else if (!o->wait && !o->pipe)
+                r = attach_terminal(attach, g_steal_fd(&streams->terminal));
+        else if (o->pipe)
+                r = attach_streams(attach, streams->ours);
+        else if (!o->wait)
                 r = attach_logs(attach, task, start);
         if (r < 0 && attach->status == 0)
                 (void) ctl_fail_text(ctl, 0, "Cannot pass the output on: %s", g_strerror(-r));
@@ -317,12 +254,13 @@ int verb_run(Ctl *ctl, int argc, char **argv)
 {
         g_auto(RunOptions) options = { 0 };
         g_auto(Attach) attach = { .terminal_fd = -1 };
+        g_auto(RunStreams) streams = RUN_STREAMS_NULL;
         g_autoptr(nx_spec) spec = NULL;
         g_autoptr(nx_task) task = NULL;
         g_autoptr(nx_error) error = NULL;
         g_autofree char *id = NULL;
         LogStart start = { 0 };
-        int terminal = -1, r;
+        int r;
 
         if (!parse(ctl, &options, &argc, &argv))
                 return STATUS_PASS_FAILED;
@@ -330,7 +268,10 @@ int verb_run(Ctl *ctl, int argc, char **argv)
         spec = make_spec(ctl, &options, argv + 1);
         if (!spec || !ctl_connect(ctl))
                 return ctl->passes_status ? STATUS_PASS_FAILED : STATUS_FAILED;
-        r = prepare_streams(&options, spec, &terminal, &error);
+        if (options.pipe)
+                r = run_streams_pass(spec, &streams, &error);
+        else
+                r = options.pty ? run_streams_make_terminal(spec, options.uid, &streams, &error) : 0;
         if (r >= 0 && !options.detach)
                 r = attach_init(&attach, ctl);
         if (r < 0)
@@ -341,9 +282,9 @@ int verb_run(Ctl *ctl, int argc, char **argv)
         log_start_after_others(ctl, id, spec, &start);
         if (nx_task_start(ctl->connection, id, spec, &task, &error) < 0)
                 return ctl_fail(ctl, error);
-        g_clear_pointer(&spec, nx_spec_free); /* and with it our end of the task's terminal */
+        g_clear_pointer(&spec, nx_spec_free); /* and with it the task's ends of its streams */
         if (options.detach)
                 return print_started(ctl, task);
 
-        return stay(ctl, &options, &attach, task, terminal, &start);
+        return stay(ctl, &options, &attach, task, &streams, &start);
 }

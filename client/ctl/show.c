@@ -23,7 +23,7 @@ static char *to_text(JsonNode *node)
         GString *text;
 
         if (JSON_NODE_HOLDS_NULL(node))
-                return g_strdup("infinity");
+                return g_strdup("[not set]");
         if (JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING)
                 return text_clean(json_node_get_string(node));
         if (JSON_NODE_HOLDS_VALUE(node))
@@ -79,21 +79,22 @@ static void drop_unwanted(const ShowOptions *options, JsonObject *object)
                         json_object_remove_member(object, name->data);
 }
 
-static int show_task(Ctl *ctl, const char *id, const ShowOptions *options)
+static int show_task(Ctl *ctl, nx_task *task, const ShowOptions *options)
 {
-        g_autoptr(nx_task) task = NULL;
         g_autoptr(nx_values) values = NULL;
         g_autoptr(nx_error) error = NULL;
         g_autoptr(JsonNode) node = NULL;
-        int status;
 
-        task = ctl_open_task(ctl, id, &status);
-        if (!task)
-                return status;
         if (nx_task_get_properties(task, &values, &error) < 0)
                 return ctl_fail(ctl, error);
 
         node = ctl_values_to_json(values);
+        for (char **name = options->names; name && *name; name++)
+                if (!json_object_has_member(json_node_get_object(node), *name))
+                        return ctl_fail_text(ctl, STATUS_FAILED,
+                                        "There is no property '%s'; '" PROGRAM
+                                        " show %s' shows those there are",
+                                        *name, nx_task_get_id(task));
         if (ctl->json == JSON_OFF) {
                 print_properties(options, json_node_get_object(node));
         } else {
@@ -110,12 +111,13 @@ int verb_show(Ctl *ctl, int argc, char **argv)
         g_autoptr(JsonNode) root = json_node_new(JSON_NODE_ARRAY);
         ShowOptions options = { .array = array };
         const GOptionEntry entries[] = {
-                { "property", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &names,
-                                "Only this property; can be given again", "NAME" },
+                { "property", 'p', 0, ARG_TEXT_ARRAY, &names, "Only this property; can be given again",
+                                "NAME" },
                 { "value", 0, 0, G_OPTION_ARG_NONE, &options.value_only, "Values without names", NULL },
                 G_OPTION_ENTRY_NULL,
         };
-        int status = STATUS_OK;
+        g_autoptr(GPtrArray) tasks = NULL;
+        int status;
 
         if (!ctl_parse(ctl, entries, false, 1, G_MAXINT, &argc, &argv))
                 return STATUS_USAGE;
@@ -123,12 +125,13 @@ int verb_show(Ctl *ctl, int argc, char **argv)
         if (ctl->json == JSON_OFF)
                 pager_open(ctl);
 
-        for (int i = 1; i < argc; i++) {
+        tasks = ctl_find_tasks(ctl, argv + 1, TASKS_ALL, &status);
+        for (guint i = 0; i < tasks->len; i++) {
                 int one;
 
-                if (i > 1 && ctl->json == JSON_OFF)
+                if (i > 0 && ctl->json == JSON_OFF)
                         (void) printf("\n");
-                one = show_task(ctl, argv[i], &options);
+                one = show_task(ctl, tasks->pdata[i], &options);
                 if (status == STATUS_OK)
                         status = one;
         }

@@ -60,25 +60,9 @@ static void print_table(const GArray *usages, bool legend)
         (void) fputs(text->str, stdout);
 }
 
-int verb_stats(Ctl *ctl, int argc, char **argv)
+static int show(Ctl *ctl, const GPtrArray *tasks, bool watch, uint64_t usec)
 {
-        g_autofree char *interval = NULL;
-        gboolean watch = FALSE;
-        const GOptionEntry entries[] = {
-                { "watch", 'w', 0, G_OPTION_ARG_NONE, &watch,
-                                "Again and again, until a task that is named ends", NULL },
-                { "interval", 0, 0, G_OPTION_ARG_STRING, &interval, "Time between two looks (1s)", "TIME" },
-                G_OPTION_ENTRY_NULL,
-        };
         g_autoptr(GArray) before = NULL;
-        uint64_t usec = G_USEC_PER_SEC;
-
-        if (!ctl_parse(ctl, entries, false, 0, G_MAXINT, &argc, &argv))
-                return STATUS_USAGE;
-        if (interval && (!parse_seconds(interval, &usec) || usec < 10000))
-                return ctl_fail_text(ctl, STATUS_USAGE, "'%s' is not a time of at least 10ms", interval);
-        if (!ctl_connect(ctl))
-                return STATUS_FAILED;
 
         for (bool first = true; first || watch; first = false) {
                 g_autoptr(nx_error) error = NULL;
@@ -86,7 +70,7 @@ int verb_stats(Ctl *ctl, int argc, char **argv)
 
                 if (!first)
                         g_usleep(usec);
-                if (usage_look(ctl->connection, argv + 1, before, &now, &error) < 0)
+                if (usage_look(ctl->connection, tasks, before, &now, &error) < 0)
                         return first || nx_error_get_code(error) != NX_ERROR_NOT_RUNNING
                                         ? ctl_fail(ctl, error)
                                         : STATUS_OK;
@@ -98,5 +82,35 @@ int verb_stats(Ctl *ctl, int argc, char **argv)
                 g_clear_pointer(&before, g_array_unref);
                 before = g_steal_pointer(&now);
         }
+
         return STATUS_OK;
+}
+
+int verb_stats(Ctl *ctl, int argc, char **argv)
+{
+        g_autofree char *interval = NULL;
+        gboolean watch = FALSE;
+        const GOptionEntry entries[] = {
+                { "watch", 'w', 0, G_OPTION_ARG_NONE, &watch,
+                                "Again and again, until a task that is named ends", NULL },
+                { "interval", 0, 0, ARG_TEXT, &interval, "Time between two looks (1s)", "TIME" },
+                G_OPTION_ENTRY_NULL,
+        };
+        g_autoptr(GPtrArray) tasks = NULL;
+        uint64_t usec = G_USEC_PER_SEC;
+        int status = STATUS_OK, shown;
+
+        if (!ctl_parse(ctl, entries, false, 0, G_MAXINT, &argc, &argv))
+                return STATUS_USAGE;
+        if (interval && (!parse_seconds(interval, &usec) || usec < 10000))
+                return ctl_fail_text(ctl, STATUS_USAGE, "'%s' is not a time of at least 10ms", interval);
+        if (!ctl_connect(ctl))
+                return STATUS_FAILED;
+        if (argc > 1)
+                tasks = ctl_find_tasks(ctl, argv + 1, TASKS_RUNNING, &status);
+        if (tasks && tasks->len == 0)
+                return status;
+
+        shown = show(ctl, tasks, watch, usec);
+        return status == STATUS_OK ? shown : status;
 }

@@ -133,16 +133,11 @@ static void print_task(nx_task *task, const nx_values *p, int lines)
 }
 
 /* 0 while it runs, STATUS_ENDED after that, or what went wrong. */
-static int show_status(Ctl *ctl, const char *id, int lines, JsonArray *array)
+static int show_status(Ctl *ctl, nx_task *task, int lines, JsonArray *array)
 {
-        g_autoptr(nx_task) task = NULL;
         g_autoptr(nx_values) properties = NULL;
         g_autoptr(nx_error) error = NULL;
-        int status;
 
-        task = ctl_open_task(ctl, id, &status);
-        if (!task)
-                return status;
         if (nx_task_get_properties(task, &properties, &error) < 0)
                 return ctl_fail(ctl, error);
 
@@ -153,18 +148,20 @@ static int show_status(Ctl *ctl, const char *id, int lines, JsonArray *array)
         return has_ended(properties) ? STATUS_ENDED : STATUS_OK;
 }
 
-static int show_all(Ctl *ctl, char **ids, int lines)
+static int show_all(Ctl *ctl, char **names, int lines)
 {
         g_autoptr(JsonArray) array = json_array_new();
         g_autoptr(JsonNode) root = json_node_new(JSON_NODE_ARRAY);
-        int status = STATUS_OK;
+        g_autoptr(GPtrArray) tasks = NULL;
+        int status;
 
-        for (char **id = ids; *id; id++) {
+        tasks = ctl_find_tasks(ctl, names, TASKS_ALL, &status);
+        for (guint i = 0; i < tasks->len; i++) {
                 int one;
 
-                if (id != ids && ctl->json == JSON_OFF)
+                if (i > 0 && ctl->json == JSON_OFF)
                         (void) printf("\n");
-                one = show_status(ctl, *id, lines, array);
+                one = show_status(ctl, tasks->pdata[i], lines, array);
                 if (status == STATUS_OK || (status == STATUS_ENDED && one != STATUS_OK))
                         status = one;
         }

@@ -27,16 +27,17 @@ int verb_stop(Ctl *ctl, int argc, char **argv)
         g_autofree char *grace = NULL;
         gboolean no_wait = FALSE;
         const GOptionEntry entries[] = {
-                { "signal", 's', 0, G_OPTION_ARG_STRING, &signal,
-                                "Begin with this signal (the task's StopSignal)", "SIGNAL" },
-                { "grace", 0, 0, G_OPTION_ARG_STRING, &grace,
+                { "signal", 's', 0, ARG_TEXT, &signal, "Begin with this signal (the task's StopSignal)",
+                                "SIGNAL" },
+                { "grace", 0, 0, ARG_TEXT, &grace,
                                 "Kill what is left after this time (the task's StopTimeoutUSec); 0 kills at once",
                                 "TIME" },
                 { "no-wait", 0, 0, G_OPTION_ARG_NONE, &no_wait, "Do not wait until they have ended", NULL },
                 G_OPTION_ENTRY_NULL,
         };
         StopOptions options = { .grace_usec = UINT64_MAX };
-        int status;
+        g_autoptr(GPtrArray) tasks = NULL;
+        int status, stopped, ended = STATUS_OK;
 
         if (!ctl_parse(ctl, entries, false, 1, G_MAXINT, &argc, &argv))
                 return STATUS_USAGE;
@@ -45,8 +46,11 @@ int verb_stop(Ctl *ctl, int argc, char **argv)
         options.signal = signal;
 
         /* all of them first, so that they end at the same time */
-        status = ctl_for_each_task(ctl, argv + 1, stop, &options);
-        if (status == STATUS_OK && !no_wait)
-                status = ctl_for_each_task(ctl, argv + 1, wait_for_end, NULL);
-        return status;
+        tasks = ctl_find_tasks(ctl, argv + 1, TASKS_ALL, &status);
+        stopped = ctl_for_each_task(ctl, tasks, stop, &options);
+        if (!no_wait)
+                ended = ctl_for_each_task(ctl, tasks, wait_for_end, NULL);
+        if (status == STATUS_OK)
+                status = stopped;
+        return status == STATUS_OK ? ended : status;
 }

@@ -102,7 +102,7 @@ static void add_row(Table *table, const Usage *usage)
 
 static char *describe(const Top *top)
 {
-        uint64_t memory = 0;
+        uint64_t memory = top->usages->len > 0 ? UINT64_MAX : 0;
         double cpu = 0;
         g_autofree char *memory_text = NULL;
 
@@ -110,11 +110,12 @@ static char *describe(const Top *top)
                 const Usage *usage = &g_array_index(top->usages, Usage, i);
 
                 cpu += usage->cpu_percent;
-                memory += usage->memory == UINT64_MAX ? 0 : usage->memory;
+                if (usage->memory != UINT64_MAX)
+                        memory = (memory == UINT64_MAX ? 0 : memory) + usage->memory;
         }
         memory_text = format_bytes(memory);
         return g_strdup_printf("%u task%s running, CPU %.1f%%, memory %s", top->usages->len,
-                        top->usages->len == 1 ? "" : "s", cpu, memory_text);
+                        top->usages->len == 1 ? "" : "s", cpu, memory_text ? memory_text : "-");
 }
 
 static void add_line(GString *screen, const char *text, unsigned width)
@@ -248,9 +249,8 @@ static int look(Top *top)
 {
         g_autoptr(GArray) before = g_steal_pointer(&top->usages);
         g_autoptr(nx_error) error = NULL;
-        char *none[] = { NULL };
 
-        if (usage_look(top->ctl->connection, none, before, &top->usages, &error) < 0) {
+        if (usage_look(top->ctl->connection, NULL, before, &top->usages, &error) < 0) {
                 if (top->full_screen)
                         restore_screen();
                 return ctl_fail(top->ctl, error);
@@ -320,10 +320,8 @@ int verb_top(Ctl *ctl, int argc, char **argv)
         gboolean batch = FALSE;
         int iterations = -1, status;
         const GOptionEntry entries[] = {
-                { "sort", 0, 0, G_OPTION_ARG_STRING, &sort, "What comes first (cpu)",
-                                "cpu|memory|tasks|id" },
-                { "interval", 'd', 0, G_OPTION_ARG_STRING, &interval, "Time between two looks (1s)",
-                                "TIME" },
+                { "sort", 0, 0, ARG_TEXT, &sort, "What comes first (cpu)", "cpu|memory|tasks|id" },
+                { "interval", 'd', 0, ARG_TEXT, &interval, "Time between two looks (1s)", "TIME" },
                 { "iterations", 'n', 0, G_OPTION_ARG_INT, &iterations, "Leave after so many", "N" },
                 { "batch", 'b', 0, G_OPTION_ARG_NONE, &batch, "Plain text, one look below the other", NULL },
                 G_OPTION_ENTRY_NULL,

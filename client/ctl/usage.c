@@ -40,21 +40,17 @@ static const Usage *find(const GArray *usages, const char *id)
         return NULL;
 }
 
-static int look_at(nx_connection *connection, const char *id, const GArray *before, GArray *usages,
-                nx_error **ret_error)
+static int look_at(nx_task *task, const GArray *before, GArray *usages, nx_error **ret_error)
 {
-        g_autoptr(nx_task) task = NULL;
         Usage usage = { 0 };
         int r;
 
-        r = nx_task_open(connection, id, &task, ret_error);
-        if (r >= 0)
-                r = nx_task_get_stats(task, &usage.stats, ret_error);
+        r = nx_task_get_stats(task, &usage.stats, ret_error);
         if (r < 0)
                 return r;
 
-        read_values(&usage, usage.stats, find(before, id));
-        usage.id = g_strdup(id);
+        usage.id = g_strdup(nx_task_get_id(task));
+        read_values(&usage, usage.stats, find(before, usage.id));
         g_array_append_val(usages, usage);
         return 0;
 }
@@ -68,10 +64,13 @@ static int look_at_all(nx_connection *connection, const GArray *before, GArray *
         r = nx_task_list_new(connection, &list, ret_error);
         for (size_t i = 0; r >= 0 && i < nx_task_list_get_size(list); i++) {
                 g_autoptr(nx_error) error = NULL;
+                g_autoptr(nx_task) task = NULL;
 
                 if (has_ended(nx_task_list_get_properties(list, i)))
                         continue;
-                r = look_at(connection, nx_task_list_get_id(list, i), before, usages, &error);
+                r = nx_task_open(connection, nx_task_list_get_id(list, i), &task, &error);
+                if (r >= 0)
+                        r = look_at(task, before, usages, &error);
                 if (r >= 0)
                         continue;
                 if (nx_error_get_code(error) == NX_ERROR_NOT_RUNNING ||
@@ -84,16 +83,16 @@ static int look_at_all(nx_connection *connection, const GArray *before, GArray *
         return r;
 }
 
-int usage_look(nx_connection *connection, char **ids, const GArray *before, GArray **ret,
+int usage_look(nx_connection *connection, const GPtrArray *tasks, const GArray *before, GArray **ret,
                 nx_error **ret_error)
 {
         g_autoptr(GArray) usages = g_array_new(FALSE, TRUE, sizeof(Usage));
         int r = 0;
 
         g_array_set_clear_func(usages, usage_clear);
-        for (char **id = ids; r >= 0 && *id; id++)
-                r = look_at(connection, *id, before, usages, ret_error);
-        if (!*ids)
+        for (guint i = 0; r >= 0 && tasks && i < tasks->len; i++)
+                r = look_at(tasks->pdata[i], before, usages, ret_error);
+        if (!tasks)
                 r = look_at_all(connection, before, usages, ret_error);
         if (r < 0)
                 return r;

@@ -15,9 +15,9 @@ typedef struct Usage {
         uint64_t memory, memory_peak, swap, tasks, read_bytes, write_bytes;
 } Usage;
 
-/* One look at the tasks of IDS, or at all that run if there are none. BEFORE, an array of Usage or NULL, is what the look before
- * gave. */
-int usage_look(nx_connection *connection, char **ids, const GArray *before, GArray **ret,
+/* One look at TASKS, nx_task, or at all that run if that is NULL. BEFORE, an array of Usage or NULL, is what
+ * the look before gave. */
+int usage_look(nx_connection *connection, const GPtrArray *tasks, const GArray *before, GArray **ret,
                 nx_error **ret_error);
 
 G_END_DECLS

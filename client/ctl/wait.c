@@ -28,33 +28,28 @@ static void print_end(const Ctl *ctl, const char *id, const nx_exit *exit)
         ctl_print_json(ctl, node);
 }
 
-static int wait_for(Ctl *ctl, const char *id, uint64_t timeout_usec)
+static int wait_for(Ctl *ctl, nx_task *task, uint64_t timeout_usec)
 {
-        g_autoptr(nx_task) task = NULL;
         g_autoptr(nx_error) error = NULL;
         nx_exit exit;
-        int status;
 
-        task = ctl_open_task(ctl, id, &status);
-        if (!task)
-                return status;
         if (nx_task_wait(task, timeout_usec, &exit, &error) < 0)
                 return ctl_fail(ctl, error);
 
-        print_end(ctl, id, &exit);
-        return attach_exit_status(ctl, id, &exit);
+        print_end(ctl, nx_task_get_id(task), &exit);
+        return attach_exit_status(ctl, nx_task_get_id(task), &exit);
 }
 
 int verb_wait(Ctl *ctl, int argc, char **argv)
 {
         g_autofree char *timeout = NULL;
         const GOptionEntry entries[] = {
-                { "timeout", 0, 0, G_OPTION_ARG_STRING, &timeout, "Give up after this time, with status 125",
-                                "TIME" },
+                { "timeout", 0, 0, ARG_TEXT, &timeout, "Give up after this time, with status 125", "TIME" },
                 G_OPTION_ENTRY_NULL,
         };
+        g_autoptr(GPtrArray) tasks = NULL;
         uint64_t usec = UINT64_MAX;
-        int status = STATUS_OK;
+        int status = STATUS_OK, found;
 
         ctl->passes_status = true;
         if (!ctl_parse(ctl, entries, false, 1, G_MAXINT, &argc, &argv))
@@ -63,7 +58,8 @@ int verb_wait(Ctl *ctl, int argc, char **argv)
                 return ctl_fail_text(
                                 ctl, STATUS_PASS_FAILED, "'%s' is not a time such as 5s or 2min", timeout);
 
-        for (int i = 1; i < argc; i++)
-                status = wait_for(ctl, argv[i], usec);
-        return status;
+        tasks = ctl_find_tasks(ctl, argv + 1, TASKS_ALL, &found);
+        for (guint i = 0; i < tasks->len; i++)
+                status = wait_for(ctl, tasks->pdata[i], usec);
+        return found == STATUS_OK ? status : found;
 }

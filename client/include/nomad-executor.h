@@ -39,7 +39,7 @@ typedef struct nx_exec_options nx_exec_options;
 typedef struct nx_exec nx_exec;
 typedef struct nx_handle nx_handle;
 
-/* The version of the library, "0.1.0". */
+/* The version of the library, "0.2.0". */
 const char *nx_version(void);
 
 /* --- errors ------------------------------------------------------------------------------------------------------- */
@@ -144,10 +144,11 @@ int nx_spec_set_fd(nx_spec *spec, const char *key, int fd, nx_error **ret_error)
 int nx_spec_set_entry(
                 nx_spec *spec, const char *key, const char *name, const char *value, nx_error **ret_error);
 
-/* "KEY=VALUE" as people write it. Lists: adds one element, an empty value empties the list. Dictionaries: "KEY=NAME=VALUE" adds an
- * entry. ResourceLimits=NOFILE=1024:4096 or =NOFILE=1024. Mounts=SOURCE:DESTINATION[:ro,rslave] and
- * Devices=PATH[:DESTINATION[:rwm]] are lists; a path with a colon can be given in JSON only. Keys ending in USec: microseconds,
- * or with units as in systemd.time(7) ("1min 30s", "500ms"); CPUQuotaPerSecUSec also in percent of one CPU ("150%"). Sizes:
+/* "KEY=VALUE" as people write it. Lists: adds one element, an empty value empties the list. Dictionaries:
+ * "KEY=NAME=VALUE" adds an entry. ResourceLimits=NOFILE=1024:4096 or =NOFILE=1024.
+ * Mounts=SOURCE:DESTINATION[:ro,rslave] and Devices=PATH[:DESTINATION[:rwm]] are lists; a path with a colon
+ * can be given in JSON only. Keys ending in USec: microseconds, or with units as in systemd.time(7) ("1min
+ * 30s", "500ms"); CPUQuotaPerSecUSec, or CPUQuota as in unit files, in percent of one CPU ("150%"). Sizes:
  * bytes, or with K, M, G, T to the base of 1024. UMask: octal. "infinity" is UINT64_MAX. */
 int nx_spec_assign(nx_spec *spec, const char *assignment, nx_error **ret_error);
 /* Whether the key was given. */

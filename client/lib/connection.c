@@ -23,6 +23,10 @@ EXPORT int nx_connection_open(nx_bus kind, nx_connection **ret, nx_error **ret_e
         connection->n_ref = 1;
         connection->kind = kind;
         r = kind == NX_BUS_USER ? sd_bus_open_user(&connection->bus) : sd_bus_open_system(&connection->bus);
+        if (r == -ENOMEDIUM)
+                return error_set(ret_error, NX_ERROR_NO_SERVICE,
+                                "There is no user bus: neither $DBUS_SESSION_BUS_ADDRESS nor $XDG_RUNTIME_DIR is set; "
+                                "log in as that user");
         if (r < 0)
                 return error_set(ret_error, NX_ERROR_NO_SERVICE, "Cannot connect to the %s bus: %s",
                                 kind == NX_BUS_USER ? "user" : "system", g_strerror(-r));

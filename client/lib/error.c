@@ -37,6 +37,12 @@ static const struct {
         { NX_ERROR_NO_SERVICE, EHOSTDOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER },
         { NX_ERROR_NO_SERVICE, EHOSTDOWN, SD_BUS_ERROR_NO_SERVER },
         { NX_ERROR_NO_SERVICE, EHOSTDOWN, SD_BUS_ERROR_DISCONNECTED },
+        { NX_ERROR_NO_SERVICE, EHOSTDOWN,
+                        "org.freedesktop.DBus.Error.TimedOut" }, /* it was not there in time */
+        { NX_ERROR_NO_SERVICE, EHOSTDOWN, "org.freedesktop.DBus.Error.Spawn.ChildExited" },
+        { NX_ERROR_NO_SERVICE, EHOSTDOWN, "org.freedesktop.DBus.Error.Spawn.ExecFailed" },
+        { NX_ERROR_NO_SERVICE, EHOSTDOWN, "org.freedesktop.systemd1.UnitMasked" },
+        { NX_ERROR_NO_SERVICE, EHOSTDOWN, "org.freedesktop.systemd1.NoSuchUnit" },
         { NX_ERROR_TIMEOUT, ETIMEDOUT, SD_BUS_ERROR_TIMEOUT },
         { NX_ERROR_NO_HANDLE, ENODATA, NULL },
         { NX_ERROR_BAD_HANDLE, EBADMSG, NULL },
@@ -100,6 +106,13 @@ static int set_local(nx_error **ret, int r)
         case ECONNREFUSED:
         case EPIPE:
                 return error_set(ret, NX_ERROR_NO_SERVICE, "The connection to the bus is gone");
+        case EINVAL:
+                return error_set(ret, NX_ERROR_INVALID_SPEC, "An argument is not UTF-8");
+        case ENXIO:
+        case EBADMSG:
+                (void) error_set(ret, NX_ERROR_FAILED,
+                                "The service's answer is of another form than expected");
+                return r;
         default:
                 return error_set_errno(ret, r, "The call failed");
         }

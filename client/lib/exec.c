@@ -156,7 +156,8 @@ EXPORT int nx_task_exec(nx_task *task, const char *const *argv, const nx_exec_op
         if (r >= 0)
                 r = append_options(m, options);
         if (r < 0)
-                return error_set_bus(ret_error, NULL, r);
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                "An argument of the command, or an option, is not UTF-8");
         r = connection_call(task->connection, m, CALL_TIMEOUT_USEC, &reply, ret_error);
         if (r < 0)
                 return r;

@@ -10,6 +10,7 @@
 #include "connection.h"
 #include "error.h"
 #include "export.h"
+#include "json-position.h"
 #include "process.h"
 
 static const char *bus_name(nx_bus bus)
@@ -89,9 +90,11 @@ int handle_parse(const char *json, const char *prefix, nx_handle **ret, nx_error
 
         if (is_nothing(json))
                 return error_set(ret_error, NX_ERROR_NO_HANDLE, "There is no handle");
-        if (!json_parser_load_from_data(parser, json, -1, &error))
-                return error_set(ret_error, NX_ERROR_BAD_HANDLE, "The handle is not JSON: %s",
-                                error->message);
+        if (!json_parser_load_from_data(parser, json, -1, &error)) {
+                g_autofree char *where = json_describe_error(json, error);
+
+                return error_set(ret_error, NX_ERROR_BAD_HANDLE, "The handle is not JSON: %s", where);
+        }
         root = json_parser_get_root(parser);
         if (!root || JSON_NODE_HOLDS_NULL(root))
                 return error_set(ret_error, NX_ERROR_NO_HANDLE, "There is no handle");

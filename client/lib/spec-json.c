@@ -5,9 +5,14 @@
 #include "cleanup.h"
 #include "error.h"
 #include "export.h"
+#include "json-position.h"
 #include "spec.h"
+#include "text.h"
 
 #define SIGNATURE_LIMITS "a{s(tt)}"
+
+/* No more of a value is repeated in a message. */
+#define SHOWN_MAX 60U
 
 static bool is_number(const Option *option)
 {
@@ -77,6 +82,22 @@ static int limits_from_node(const char *key, JsonNode *node, JsonNode **ret)
         return 0;
 }
 
+static int refuse(const Option *option, JsonNode *node, bool out_of_range, nx_error **ret_error)
+{
+        g_autofree char *text = json_to_string(node, FALSE);
+        g_autofree char *shown = text_shorten(text, SHOWN_MAX);
+
+        if (option->type == &option_type_fd)
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                "%s is a descriptor and cannot be given in text", option->key);
+        if (out_of_range)
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: %s is out of range", option->key,
+                                shown);
+
+        return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s must be %s, not %s", option->key,
+                        spec_form(option), shown);
+}
+
 int spec_set_json(nx_spec *spec, const Option *option, JsonNode *node, nx_error **ret_error)
 {
         const char *signature = option->type->signature;
@@ -92,10 +113,7 @@ int spec_set_json(nx_spec *spec, const Option *option, JsonNode *node, nx_error 
         if (r >= 0)
                 r = option->type->from_json(value, spec_field(spec, option));
         if (r < 0)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s %s", option->key,
-                                option->type == &option_type_fd
-                                                ? "is a descriptor and cannot be given in text"
-                                                : "has a value of another type or out of range");
+                return refuse(option, node, r == -ERANGE, ret_error);
 
         spec_mark(spec, option);
         return 0;
@@ -110,9 +128,11 @@ EXPORT int nx_spec_new_from_json(const char *json, nx_spec **ret, nx_error **ret
         const char *key;
         JsonNode *node;
 
-        if (!json_parser_load_from_data(parser, json, -1, &error))
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The spec is not JSON: %s",
-                                error->message);
+        if (!json_parser_load_from_data(parser, json, -1, &error)) {
+                g_autofree char *where = json_describe_error(json, error);
+
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The spec is not JSON: %s", where);
+        }
         node = json_parser_get_root(parser);
         if (!node || !JSON_NODE_HOLDS_OBJECT(node))
                 return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The spec is not a JSON object");

@@ -6,6 +6,10 @@
 #include "error.h"
 #include "export.h"
 #include "spec.h"
+#include "text.h"
+
+/* No more of a value is repeated in a message. */
+#define SHOWN_MAX 60U
 
 typedef struct Unit {
         const char *name;
@@ -60,6 +64,22 @@ static const Unit *units_of(const char *key, const char *text)
                 return size_units;
 
         return no_units;
+}
+
+const char *number_form(const char *key)
+{
+        const Unit *units = units_of(key, "");
+
+        if (strcmp(key, "UMask") == 0)
+                return "an octal number such as 0022";
+        if (strcmp(key, "CPUQuotaPerSecUSec") == 0)
+                return "a percentage of one CPU such as 150%, or a time such as 500ms";
+        if (units == time_units)
+                return "a number of microseconds, or one with a unit such as 500ms, 5s or 1min 30s";
+        if (units == size_units)
+                return "a number of bytes, or one with K, M, G or T";
+
+        return "a number";
 }
 
 /* One number and its unit; TEXT is moved behind them. */
@@ -156,11 +176,12 @@ static void add_to_list(nx_spec *spec, const Option *option, const char *value)
 static int add_entry(nx_spec *spec, const Option *option, const char *value, nx_error **ret_error)
 {
         const char *equals = strchr(value, '=');
+        g_autofree char *shown = text_shorten(value, SHOWN_MAX);
         g_autofree char *name = NULL;
 
         if (!equals)
                 return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s is set by %s=NAME=VALUE, not '%s'",
-                                option->key, option->key, value);
+                                option->key, option->key, shown);
 
         name = g_strndup(value, (gsize) (equals - value));
         return nx_spec_set_entry(spec, option->key, name, equals + 1, ret_error);
@@ -171,6 +192,7 @@ static int add_limit(nx_spec *spec, const Option *option, const char *value, nx_
 {
         g_autoptr(JsonNode) node = option->type->to_json(spec_field(spec, option));
         g_auto(GStrv) sides = g_strsplit(value, "=", 2);
+        g_autofree char *shown = text_shorten(value, SHOWN_MAX);
         JsonArray *pair = json_array_new();
         g_auto(GStrv) numbers = NULL;
 
@@ -184,7 +206,7 @@ static int add_limit(nx_spec *spec, const Option *option, const char *value, nx_
                         json_array_unref(pair);
                         return error_set(ret_error, NX_ERROR_INVALID_SPEC,
                                         "%s is set by %s=NAME=SOFT:HARD, not '%s'", option->key, option->key,
-                                        value);
+                                        shown);
                 }
                 json_array_add_int_element(pair, (gint64) number);
         }
@@ -242,6 +264,7 @@ static int add_binding(nx_spec *spec, const Option *option, const char *value, n
 
 static int assign_number(nx_spec *spec, const Option *option, const char *value, nx_error **ret_error)
 {
+        g_autofree char *shown = text_shorten(value, SHOWN_MAX);
         uint64_t number;
         char *end;
         int r;
@@ -251,15 +274,15 @@ static int assign_number(nx_spec *spec, const Option *option, const char *value,
 
                 if (*value == '\0' || *end != '\0' || integer < INT32_MIN || integer > INT32_MAX)
                         return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: '%s' is not a number",
-                                        option->key, value);
+                                        option->key, shown);
                 return nx_spec_set_int(spec, option->key, (int) integer, ret_error);
         }
 
         r = number_from_text(option->key, value, &number);
         if (r < 0)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: '%s' is %s", option->key, value,
-                                r == -ERANGE ? "too large"
-                                             : "not a number, or has a unit that is not known");
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: '%s' is %s%s", option->key, shown,
+                                r == -ERANGE ? "too large" : "not ",
+                                r == -ERANGE ? "" : number_form(option->key));
         return nx_spec_set_uint64(spec, option->key, number, ret_error);
 }
 
@@ -306,17 +329,35 @@ static int assign(nx_spec *spec, const Option *option, const char *value, nx_err
         return r;
 }
 
+/* What people know from unit files by another name; its value is in percent there. */
+static int assign_quota(nx_spec *spec, const char *value, nx_error **ret_error)
+{
+        g_autofree char *shown = text_shorten(value, SHOWN_MAX);
+        g_autofree char *assignment = g_strdup_printf("CPUQuotaPerSecUSec=%s", value);
+
+        if (!g_str_has_suffix(value, "%") && strcmp(value, "infinity") != 0)
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                "CPUQuota: '%s' is not a percentage of one CPU such as 150%%", shown);
+
+        return nx_spec_assign(spec, assignment, ret_error);
+}
+
 EXPORT int nx_spec_assign(nx_spec *spec, const char *assignment, nx_error **ret_error)
 {
         const char *equals = strchr(assignment, '=');
+        g_autofree char *shown = text_shorten(assignment, SHOWN_MAX);
         g_autofree char *key = NULL;
         const Option *option;
         int r;
 
+        if (!g_utf8_validate(assignment, -1, NULL))
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "'%s' is not UTF-8", shown);
         if (!equals || equals == assignment)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "'%s' is not KEY=VALUE", assignment);
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "'%s' is not KEY=VALUE", shown);
 
         key = g_strndup(assignment, (gsize) (equals - assignment));
+        if (strcmp(key, "CPUQuota") == 0)
+                return assign_quota(spec, equals + 1, ret_error);
         r = spec_find(key, &option, ret_error);
         if (r < 0)
                 return r;

@@ -8,6 +8,10 @@
 #include "cleanup.h"
 #include "error.h"
 #include "export.h"
+#include "text.h"
+
+/* No more of a value is repeated in a message. */
+#define SHOWN_MAX 60U
 
 EXPORT nx_spec *nx_spec_new(const char *command)
 {
@@ -28,10 +32,10 @@ EXPORT nx_spec *nx_spec_free(nx_spec *spec)
         return NULL;
 }
 
-/* A key that is there but cannot be used. Negative, as an analyzer that sees one file at a time is to know. */
-static int refuse(nx_error **ret_error, const char *key, const char *reason)
+/* Negative, as an analyzer that sees one file at a time is to know. */
+static int refuse(nx_error **ret_error, const char *message)
 {
-        int r = error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s %s", key, reason);
+        int r = error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s", message);
 
         return MIN(r, -1);
 }
@@ -39,13 +43,15 @@ static int refuse(nx_error **ret_error, const char *key, const char *reason)
 int spec_find(const char *key, const Option **ret, nx_error **ret_error)
 {
         const Option *option = options_find(task_spec_options, n_task_spec_options, key);
-        g_autofree char *quoted = g_strdup_printf("'%s'", key);
+        g_autofree char *unknown = NULL;
 
-        if (!option)
-                return refuse(ret_error, "Unknown key", quoted);
+        if (option) {
+                *ret = option;
+                return 0;
+        }
 
-        *ret = option;
-        return 0;
+        unknown = options_describe_unknown(task_spec_options, n_task_spec_options, key);
+        return refuse(ret_error, unknown);
 }
 
 void *spec_field(nx_spec *spec, const Option *option)
@@ -70,19 +76,32 @@ EXPORT int nx_spec_has(const nx_spec *spec, const char *key)
         return option && spec->values.set & bit_of(option);
 }
 
-static const char *type_name(const Option *option)
+const char *spec_form(const Option *option)
 {
-        const char *signature = option->type->signature;
+        static const struct {
+                const OptionType *type;
+                const char *form;
+        } forms[] = {
+                { &option_type_string, "a string" },
+                { &option_type_strv, "a list of strings" },
+                { &option_type_dict, "names and values" },
+                { &option_type_fd, "a descriptor" },
+                { &option_type_bool, "true or false" },
+                { &option_type_limits, "limits by name, each a number or [soft, hard]" },
+                { &option_type_mounts, "a list of [source, destination, [option, ...]]" },
+                { &option_type_devices, "a list of [path, destination, permissions]" },
+        };
 
-        if (strcmp(signature, "s") == 0)
-                return "is a string";
-        if (strcmp(signature, "as") == 0)
-                return "is a list of strings";
-        if (strcmp(signature, "a{ss}") == 0)
-                return "is names and values";
-        if (strcmp(signature, "h") == 0)
-                return "is a descriptor";
-        return strlen(signature) == 1 ? "is a number" : "is of another type";
+        for (size_t i = 0; i < G_N_ELEMENTS(forms); i++)
+                if (forms[i].type == option->type)
+                        return forms[i].form;
+
+        return number_form(option->key);
+}
+
+static bool is_number(const Option *option)
+{
+        return strlen(option->type->signature) == 1 && strchr("tuqi", *option->type->signature);
 }
 
 /* The option of KEY, which has to be of this D-Bus type, or of the other one unless that is NULL. */
@@ -95,11 +114,36 @@ static int find_typed(const char *key, const char *type, const char *other, cons
         r = spec_find(key, &option, ret_error);
         if (r < 0)
                 return r;
-        if (strcmp(option->type->signature, type) != 0 && g_strcmp0(option->type->signature, other) != 0)
-                return refuse(ret_error, key, type_name(option));
+        if (strcmp(option->type->signature, type) != 0 && g_strcmp0(option->type->signature, other) != 0) {
+                g_autofree char *message = g_strdup_printf(
+                                "%s is %s", key, is_number(option) ? "a number" : spec_form(option));
+
+                return refuse(ret_error, message);
+        }
 
         *ret = option;
         return 0;
+}
+
+static bool is_text(const Option *option, const char *value, nx_error **ret_error)
+{
+        g_autofree char *shown = NULL;
+
+        if (!value || g_utf8_validate(value, -1, NULL))
+                return true;
+
+        shown = text_shorten(value, SHOWN_MAX);
+        (void) error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: '%s' is not UTF-8", option->key, shown);
+        return false;
+}
+
+static bool are_texts(const Option *option, const char *const *values, nx_error **ret_error)
+{
+        for (; values && *values; values++)
+                if (!is_text(option, *values, ret_error))
+                        return false;
+
+        return true;
 }
 
 EXPORT int nx_spec_set_string(nx_spec *spec, const char *key, const char *value, nx_error **ret_error)
@@ -110,6 +154,9 @@ EXPORT int nx_spec_set_string(nx_spec *spec, const char *key, const char *value,
         r = find_typed(key, "s", NULL, &option, ret_error);
         if (r < 0)
                 return r;
+
+        if (!is_text(option, value, ret_error))
+                return -EINVAL;
 
         g_free(*(char **) spec_field(spec, option));
         *(char **) spec_field(spec, option) = g_strdup(value);
@@ -125,6 +172,9 @@ EXPORT int nx_spec_set_strv(nx_spec *spec, const char *key, const char *const *v
         r = find_typed(key, "as", NULL, &option, ret_error);
         if (r < 0)
                 return r;
+
+        if (!are_texts(option, values, ret_error))
+                return -EINVAL;
 
         g_strfreev(*(char ***) spec_field(spec, option));
         *(char ***) spec_field(spec, option) = g_strdupv((char **) values);
@@ -144,7 +194,9 @@ EXPORT int nx_spec_set_uint64(nx_spec *spec, const char *key, uint64_t value, nx
         if (option->type == &option_type_uint64)
                 *(uint64_t *) spec_field(spec, option) = value;
         else if (value > UINT32_MAX)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s is a number of 32 bits", key);
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                "%s must be at most %" G_GUINT32_FORMAT ", not %" G_GUINT64_FORMAT, key,
+                                UINT32_MAX, value);
         else
                 *(uint32_t *) spec_field(spec, option) = (uint32_t) value;
         spec_mark(spec, option);
@@ -197,6 +249,9 @@ EXPORT int nx_spec_set_entry(
         r = find_typed(key, "a{ss}", NULL, &option, ret_error);
         if (r < 0)
                 return r;
+
+        if (!is_text(option, name, ret_error) || !is_text(option, value, ret_error))
+                return -EINVAL;
 
         dict = spec_field(spec, option);
         if (!*dict)

@@ -209,11 +209,32 @@ EXPORT int nx_task_thaw(nx_task *task, nx_error **ret_error)
         return task_call_strings(task, "Thaw", NULL, NULL, ret_error);
 }
 
+/* What systemd can change of a unit that runs. */
+static int check_resources(const nx_spec *spec, nx_error **ret_error)
+{
+        g_autoptr(GString) known = g_string_new(NULL);
+
+        for (size_t i = 0; i < n_resource_options; i++)
+                g_string_append_printf(known, "%s%s", i > 0 ? ", " : "", resource_options[i].key);
+        for (size_t i = 0; i < n_task_spec_options; i++)
+                if (spec->values.set & UINT64_C(1) << i &&
+                                !options_find(resource_options, n_resource_options,
+                                                task_spec_options[i].key))
+                        return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                        "%s cannot be changed while the task runs; these can: %s",
+                                        task_spec_options[i].key, known->str);
+
+        return 0;
+}
+
 EXPORT int nx_task_set_resources(nx_task *task, const nx_spec *spec, nx_error **ret_error)
 {
         g_autoptr(sd_bus_message) m = NULL;
         int r;
 
+        r = check_resources(spec, ret_error);
+        if (r < 0)
+                return r;
         r = task_new_call(task, "SetResources", &m, ret_error);
         if (r < 0)
                 return r;

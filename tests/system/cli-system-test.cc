@@ -5,40 +5,10 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include "support.h"
+#include "cli-fixture.h"
 #include "terminal.h"
 
 /* nomad-executorctl as its users see it: text, exit statuses, pipes. cli-tty-system-test has what needs a terminal. */
-
-class Cli : public SystemTest
-{
-      protected:
-        static Output ctl(std::vector<std::string> arguments)
-        {
-                arguments.insert(arguments.begin(), "nomad-executorctl");
-                return run(arguments);
-        }
-
-        /* By a shell, for redirections and pipes. */
-        static Output sh(const std::string &command)
-        {
-                return run({ "bash", "-o", "pipefail", "-c", command });
-        }
-
-        /* A task that goes on for ever, released with the test. */
-        void start_idle(const std::string &id)
-        {
-                start(id,
-                                Spec().set("Command", "/bin/sleep")
-                                                .set("Arguments", std::vector<std::string>{ "infinity" })
-                                                .set("StopSignal", "SIGTERM"));
-        }
-
-        std::string list()
-        {
-                return ctl({ "list", "--quiet" }).text;
-        }
-};
 
 TEST_F(Cli, RunShowsTheOutputAndExitsWithTheStatus)
 {
@@ -108,7 +78,7 @@ TEST_F(Cli, RelativeCommandIsSeenFromHere)
 TEST_F(Cli, SignalsArePassedOn)
 {
         Output output = sh(
-                        "nomad-executorctl run --id=signals -- "
+                        "rm -f /tmp/out; nomad-executorctl run --id=signals -- "
                         "sh -c 'trap \"echo got; exit 5\" TERM; echo up; while :; do sleep 0.02; done' >/tmp/out & "
                         "until grep -q up /tmp/out; do sleep 0.02; done; kill -TERM $!; wait $!");
 
@@ -145,7 +115,7 @@ TEST_F(Cli, TaskGoesOnWhenTheClientIsKilled)
 {
         const std::string command = "echo one; until [ -e /tmp/go ]; do sleep 0.02; done; echo two; exit 6";
 
-        ASSERT_EQ(sh("rm -f /tmp/go; nomad-executorctl run --id=left -- sh -c '" + command +
+        ASSERT_EQ(sh("rm -f /tmp/go /tmp/out; nomad-executorctl run --id=left -- sh -c '" + command +
                                   "' >/tmp/out & until grep -q one /tmp/out; do sleep 0.02; done; kill -KILL $!; wait $!")
                                         .status,
                         128 + SIGKILL);
@@ -402,7 +372,7 @@ TEST_F(Cli, ErrorsInOneLineThatSaysWhatToDo)
         Output output = run_as_nobody({ "nomad-executorctl", "list" });
         EXPECT_EQ(output.status, 1);
         EXPECT_EQ(output.text,
-                        "nomad-executorctl list: The policy of the bus does not allow this; do it as root, say with sudo\n");
+                        "nomad-executorctl list: User 'nobody' may not do this; do it as root, say with sudo\n");
 }
 
 TEST_F(Cli, HelpOfEveryCommand)
@@ -429,6 +399,7 @@ TEST_F(Cli, HelpOfEveryCommand)
 TEST_F(Cli, ServiceIsKilledMeanwhile)
 {
         Output output = sh(
+                        "rm -f /tmp/go2 /tmp/out; "
                         "nomad-executorctl run --id=kept -- sh -c 'echo one; until [ -e /tmp/go2 ]; do sleep 0.02; done; "
                         "echo two; exit 8' >/tmp/out & until grep -q one /tmp/out; do sleep 0.02; done; "
                         "systemctl kill -s KILL --kill-whom=main nomad-executor; sleep 0.3; touch /tmp/go2; wait $!");

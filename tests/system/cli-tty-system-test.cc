@@ -321,6 +321,22 @@ TEST_F(CliTty, BashCompletion)
         terminal.send_text("--no-p");
         terminal.send({ "Tab" });
         EXPECT_TRUE(terminal.shows("web-frontend --no-pager")) << terminal.screen();
+
+        const struct {
+                std::string typed, completed;
+        } cases[] = {
+                { "run -p MemoryM", "run -p MemoryMax=" },
+                { "list --state=runn", "list --state=running" },
+                { "kill -s SIGTER", "kill -s SIGTERM" },
+                { "run --uid=nobody -- sha256su", "-- sha256sum" },
+                { "set-property web-frontend TasksM", "web-frontend TasksMax=" },
+        };
+        for (const auto &c : cases) {
+                terminal.send({ "C-u" });
+                terminal.send_text("nomad-executorctl " + c.typed);
+                terminal.send({ "Tab" });
+                EXPECT_TRUE(terminal.shows(c.completed)) << terminal.screen();
+        }
 }
 
 TEST_F(CliTty, ZshCompletion)

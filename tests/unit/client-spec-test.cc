@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <nomad-executor.h>
+#include <regex>
 #include <string>
 #include <unistd.h>
 
@@ -94,9 +95,9 @@ TEST(ClientSpec, WrongTypeNamesTheKey)
         EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_fd(s, "Labels", 1, e); }),
                         "Labels is names and values");
         EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_uint64(s, "UMask", UINT64_MAX, e); }),
-                        "UMask is a number of 32 bits");
+                        "UMask must be at most 4294967295, not 18446744073709551615");
         EXPECT_EQ(refusal([&](nx_error **e) { return nx_spec_set_string(s, "Comand", "x", e); }),
-                        "Unknown key 'Comand'");
+                        "Unknown key 'Comand'; did you mean Command?");
         EXPECT_EQ(json_of(spec), "{}");
 }
 
@@ -130,6 +131,9 @@ TEST(ClientSpec, AssignmentsHaveUnits)
         EXPECT_EQ(assigned("StopTimeoutUSec=1min 30s"), "{\"StopTimeoutUSec\":90000000}");
         EXPECT_EQ(assigned("RuntimeMaxUSec=500ms"), "{\"RuntimeMaxUSec\":500000}");
         EXPECT_EQ(assigned("CPUQuotaPerSecUSec=150%"), "{\"CPUQuotaPerSecUSec\":1500000}");
+        EXPECT_EQ(assigned("CPUQuota=150%"), "{\"CPUQuotaPerSecUSec\":1500000}");
+        EXPECT_EQ(assigned("CPUQuota=infinity"), "{\"CPUQuotaPerSecUSec\":\"infinity\"}");
+        EXPECT_EQ(assigned("CPUQuota=150"), "CPUQuota: '150' is not a percentage of one CPU such as 150%");
         EXPECT_EQ(assigned("UMask=027"), "{\"UMask\":23}");
         EXPECT_EQ(assigned("TasksMax=10"), "{\"TasksMax\":10}");
         EXPECT_EQ(assigned("OOMScoreAdjust=-10"), "{\"OOMScoreAdjust\":-10}");
@@ -146,9 +150,19 @@ TEST(ClientSpec, AssignmentsThatAreNone)
         EXPECT_EQ(assigned("=1"), "'=1' is not KEY=VALUE");
         EXPECT_EQ(assigned("Memory=1"), "Unknown key 'Memory'");
         for (const char *text : { "MemoryMax=", "MemoryMax=x", "MemoryMax=-1", "MemoryMax=1X",
-                             "MemoryMax=1 2", "MemoryMax=1s", "TasksMax=1K", "UMask=8",
-                             "UMask=", "StopTimeoutUSec=5parsecs" })
+                             "MemoryMax=1 2", "MemoryMax=1s", "TasksMax=1K", "StopTimeoutUSec=5parsecs" })
                 EXPECT_NE(assigned(text).find("is not a number"), std::string::npos) << text;
+        EXPECT_EQ(assigned("MemoryMax=64MB"),
+                        "MemoryMax: '64MB' is not a number of bytes, or one with K, M, G or T");
+        EXPECT_EQ(assigned("StopTimeoutUSec=5q"),
+                        "StopTimeoutUSec: '5q' is not a number of microseconds, or one with a unit such as "
+                        "500ms, 5s or 1min 30s");
+        EXPECT_EQ(assigned("UMask=99"), "UMask: '99' is not an octal number such as 0022");
+        EXPECT_EQ(assigned("UMask="), "UMask: '' is not an octal number such as 0022");
+        EXPECT_EQ(assigned("MemroyMax=1"), "Unknown key 'MemroyMax'; did you mean MemoryMax?");
+        EXPECT_EQ(assigned("memorymax=1"), "Unknown key 'memorymax'; did you mean MemoryMax?");
+        EXPECT_EQ(assigned("RuntimeMaxSec=1"), "Unknown key 'RuntimeMaxSec'; did you mean RuntimeMaxUSec?");
+        EXPECT_EQ(assigned("Frobnicate=1"), "Unknown key 'Frobnicate'");
         EXPECT_EQ(assigned("MemoryMax=16777216T"), "MemoryMax: '16777216T' is too large");
         EXPECT_EQ(assigned("MemoryMax=99999999999999999999"),
                         "MemoryMax: '99999999999999999999' is too large");
@@ -260,10 +274,24 @@ TEST(ClientSpec, JsonNumbersMayBeText)
 TEST(ClientSpec, JsonThatIsRefused)
 {
         EXPECT_NE(parse_error("").find("JSON"), std::string::npos);
-        EXPECT_NE(parse_error("{").find("The spec is not JSON"), std::string::npos);
+        const struct {
+                std::string json, where;
+        } cases[] = {
+                { "{bad", "line 1, character 2 cannot be 'b'" },
+                { "{\"Command\":\"x\" \"y\":1}", "line 1, character 16 cannot be '\"'" },
+                { "{\n \"Command\": x}", "line 2, character 13 cannot be 'x'" },
+                { "{\"Command\":\"ä\";}", "line 1, character 15 cannot be ';'" },
+                { "[]]", "line 1, character 3 cannot be ']'" },
+                { "{\"a\":1,}", "line 1, character 8 cannot be '}'" },
+                { "[1", "it ends too early" },
+                { "{", "it ends too early" },
+                { "{\"a\": \"b", "it ends too early" },
+        };
+        for (const auto &c : cases)
+                EXPECT_EQ(parse_error(c.json), "The spec is not JSON: " + c.where) << c.json;
         EXPECT_EQ(parse_error("[]"), "The spec is not a JSON object");
         EXPECT_EQ(parse_error("null"), "The spec is not a JSON object");
-        EXPECT_EQ(parse_error("{\"Comand\":\"x\"}"), "Unknown key 'Comand'");
+        EXPECT_EQ(parse_error("{\"Comand\":\"x\"}"), "Unknown key 'Comand'; did you mean Command?");
         for (const char *key : { "MemoryMax\":-1", "MemoryMax\":1.5", "MemoryMax\":null", "MemoryMax\":[1]",
                              "MemoryMax\":\"x\"", "UMask\":4294967296", "OOMScoreAdjust\":\"1\"",
                              "Arguments\":\"x\"", "Arguments\":[1]", "Labels\":[\"a\"]",
@@ -271,8 +299,12 @@ TEST(ClientSpec, JsonThatIsRefused)
                              "ResourceLimits\":{\"NOFILE\":[1,-2]}", "ResourceLimits\":[]",
                              "Mounts\":[[\"/a\",\"/b\"]]", "Mounts\":[[\"/a\",\"/b\",\"ro\"]]",
                              "Mounts\":[\"/a:/b\"]", "Devices\":[[\"/a\",\"/b\",[\"r\"]]]", "Devices\":{}" })
-                EXPECT_NE(parse_error(std::string("{\"") + key + "}").find("has a value of another type"),
-                                std::string::npos)
+                EXPECT_TRUE(std::regex_search(parse_error(std::string("{\"") + key + "}"),
+                                std::regex("^[A-Za-z]+(: .* is out of range$| must be .*, not .)")))
                                 << key;
+        EXPECT_EQ(parse_error("{\"Command\":[\"true\"]}"), "Command must be a string, not [\"true\"]");
+        EXPECT_EQ(parse_error("{\"MemoryMax\":\"64MB\"}"),
+                        "MemoryMax must be a number of bytes, or one with K, M, G or T, not \"64MB\"");
+        EXPECT_EQ(parse_error("{\"MemoryMax\":-1}"), "MemoryMax: -1 is out of range");
         EXPECT_NE(parse_error("{\"StandardInput\":0}").find("is a descriptor"), std::string::npos);
 }

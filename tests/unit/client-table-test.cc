@@ -133,7 +133,7 @@ TEST(ClientFormat, Times)
         EXPECT_EQ(take(format_cpu_time(1234567890)), "1.234s");
         EXPECT_EQ(take(format_cpu_time(UINT64_C(61000000000))), "1min 1s");
         EXPECT_EQ(take(format_signal(9)), "SIGKILL");
-        EXPECT_EQ(take(format_signal(63)), "signal 63");
+        EXPECT_EQ(take(format_signal(63)), "SIGRTMIN+29");
 }
 
 TEST(ClientFormat, ParsesTimes)
