@@ -162,7 +162,8 @@ static void on_output_done(G_GNUC_UNUSED Copy *copy, int r, void *userdata)
         if (r == -EPIPE && attach->task && !attach->has_ended)
                 pass_on(attach, SIGPIPE);
         else if (r < 0 && r != -EPIPE)
-                (void) ctl_fail_text(attach->ctl, 0, "Cannot pass the output on: %s", g_strerror(-r));
+                (void) ctl_fail_text(
+                                attach->ctl, 0, "Cannot pass the output of the task on: %s", g_strerror(-r));
         end_if_complete(attach);
 }
 

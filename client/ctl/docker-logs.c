@@ -87,7 +87,8 @@ static bool parse(Ctl *ctl, Options *o, int *argc, char ***argv)
         if (!ctl_parse(ctl, entries, false, 1, 1, argc, argv))
                 return false;
         if (o->since && !parse_since(o->since, &o->since_usec)) {
-                (void) ctl_fail_text(ctl, 0, "--since must be a time such as '10s' or '2h'");
+                (void) ctl_fail_text(
+                                ctl, 0, "--since must be a time such as '10s' or '2h', not '%s'", o->since);
                 return false;
         }
         if (o->max_files < -1 || o->max_files > G_MAXUINT32 || o->max_file_size < -1) {
@@ -169,8 +170,8 @@ static int call(Ctl *ctl, sd_bus *bus, const char *member, const char *id, const
         if (r >= 0)
                 r = sd_bus_call(bus, m, TIMEOUT_USEC, &error, ret_reply);
         if (r < 0)
-                return ctl_fail_text(
-                                ctl, STATUS_FAILED, "%s", error.message ? error.message : g_strerror(-r));
+                return ctl_fail_text(ctl, STATUS_FAILED, "Log '%s': %s", id,
+                                error.message ? error.message : g_strerror(-r));
 
         return STATUS_OK;
 }
@@ -225,7 +226,8 @@ static int start(Ctl *ctl, sd_bus *bus, const char *id, const Options *options, 
         if (status != STATUS_OK)
                 return status;
         if (sd_bus_message_read(reply, "o", &path) < 0)
-                return ctl_fail_text(ctl, STATUS_FAILED, "The service's reply cannot be read");
+                return ctl_fail_text(ctl, STATUS_FAILED,
+                                "The reply of nomad-dockerlog about the log '%s' cannot be read", id);
 
         if (ctl->json) {
                 g_autoptr(JsonObject) object = json_object_new();

@@ -85,7 +85,8 @@ static void on_input_done(G_GNUC_UNUSED Copy *copy, int r, void *userdata)
 
         if (r != -ECANCELED)
                 return;
-        client->status = ctl_fail_text(client->ctl, STATUS_PASS_FAILED, "The session is hung up");
+        client->status = ctl_fail_text(
+                        client->ctl, STATUS_PASS_FAILED, "The terminal of the session is hung up");
         client->is_over = true;
 }
 
@@ -187,8 +188,8 @@ static int stay(ExecClient *client, bool interactive)
         while (r >= 0 && !client->is_over)
                 r = sd_event_run(client->event, UINT64_MAX);
 
-        return r < 0 ? ctl_fail_text(client->ctl, STATUS_PASS_FAILED, "Cannot pass the streams on: %s",
-                                       g_strerror(-r))
+        return r < 0 ? ctl_fail_text(client->ctl, STATUS_PASS_FAILED,
+                                       "Cannot pass the streams of the session on: %s", g_strerror(-r))
                      : client->status;
 }
 
@@ -219,7 +220,8 @@ int verb_exec(Ctl *ctl, int argc, char **argv)
                 return status;
         r = prepare_loop(&client);
         if (r < 0)
-                return ctl_fail_text(ctl, STATUS_PASS_FAILED, "Cannot prepare: %s", g_strerror(-r));
+                return ctl_fail_text(ctl, STATUS_PASS_FAILED,
+                                "Cannot prepare to pass the streams of the session on: %s", g_strerror(-r));
         client.tty = options.tty;
         client.exec = start(ctl, task, &options, argv + (strcmp(argv[2], "--") == 0 ? 3 : 2), &status);
         return client.exec ? stay(&client, options.interactive) : status;

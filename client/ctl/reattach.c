@@ -50,8 +50,8 @@ static int stay(Ctl *ctl, nx_task *task, bool release, gint64 lines)
         if (r >= 0)
                 r = attach_logs(&attach, task, &start);
         if (r < 0 && attach.status == 0)
-                return ctl_fail_text(
-                                ctl, STATUS_PASS_FAILED, "Cannot pass the output on: %s", g_strerror(-r));
+                return ctl_fail_text(ctl, STATUS_PASS_FAILED, "Cannot pass the output of the task on: %s",
+                                g_strerror(-r));
 
         status = attach_run(&attach, task);
         if (attach.has_ended && release && nx_task_release(task, &error) < 0)

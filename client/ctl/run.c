@@ -242,7 +242,7 @@ static int stay(Ctl *ctl, const RunOptions *o, Attach *attach, nx_task *task, Ru
         else if (!o->wait)
                 r = attach_logs(attach, task, start);
         if (r < 0 && attach->status == 0)
-                (void) ctl_fail_text(ctl, 0, "Cannot pass the output on: %s", g_strerror(-r));
+                (void) ctl_fail_text(ctl, 0, "Cannot pass the output of the task on: %s", g_strerror(-r));
 
         status = attach_run(attach, task);
         if (attach->has_ended && !o->keep && nx_task_release(task, &error) < 0)
@@ -276,7 +276,9 @@ int verb_run(Ctl *ctl, int argc, char **argv)
                 r = attach_init(&attach, ctl);
         if (r < 0)
                 return error ? ctl_fail(ctl, error)
-                             : ctl_fail_text(ctl, STATUS_PASS_FAILED, "Cannot prepare: %s", g_strerror(-r));
+                             : ctl_fail_text(ctl, STATUS_PASS_FAILED,
+                                               "Cannot prepare to pass the streams of the task on: %s",
+                                               g_strerror(-r));
 
         id = make_id(&options, argv + 1);
         log_start_after_others(ctl, id, spec, &start);

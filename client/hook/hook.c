@@ -57,10 +57,11 @@ EXPORT int nx_hook_new(nx_connection *connection, const char *id, const nx_spec 
         hook->id = g_strdup(id);
         hook->disabled = !config;
         if (*id == '\0')
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The id is empty");
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The id of the task must not be empty");
         if (config) {
                 if (!nx_spec_has(config, "LogDirectory"))
-                        return error_set(ret_error, NX_ERROR_INVALID_SPEC, "LogDirectory is required");
+                        return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                        "The configuration needs LogDirectory, where the log files are");
                 (void) nx_spec_to_json(config, &json);
                 r = nx_spec_new_from_json(json, &hook->config, ret_error);
                 if (r < 0)
@@ -188,8 +189,8 @@ EXPORT int nx_hook_prestart(nx_hook *hook, const char *previous_state, nx_hook_s
         int r;
 
         if (!save)
-                return error_set(
-                                ret_error, NX_ERROR_INVALID_SPEC, "There is nothing to save the state with");
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                "A function that saves the state is required");
         if (hook->disabled) {
                 *ret = make_response(hook, NX_HOOK_DISABLED, NULL);
                 return 0;

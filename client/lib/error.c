@@ -100,7 +100,7 @@ static int set_local(nx_error **ret, int r)
 {
         switch (-r) {
         case ETIMEDOUT:
-                return error_set(ret, NX_ERROR_TIMEOUT, "No answer in time");
+                return error_set(ret, NX_ERROR_TIMEOUT, "The service did not answer in time");
         case ENOTCONN:
         case ECONNRESET:
         case ECONNREFUSED:

@@ -34,8 +34,8 @@ int container_log_method_stop(sd_bus_message *m, void *userdata, sd_bus_error *e
 
         sd_bus_message_unref(m);
         if (r == -EDQUOT)
-                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "%u calls wait for this already",
-                                CONTAINER_STOP_WAITERS_MAX);
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED,
+                                "%u calls wait for the end of this log already", CONTAINER_STOP_WAITERS_MAX);
         return r;
 }
 

@@ -209,7 +209,9 @@ static int take_config(ContainerLog *log, ContainerConfig *config, sd_bus_error 
         r = endpoint_parse(container_config_endpoint(config), config->certificate, config->key, config->ca,
                         &endpoint);
         if (r < 0)
-                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "Endpoint is none");
+                return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                                "Endpoint '%s' is neither 'unix:///path' nor 'tcp://host:port'",
+                                container_config_endpoint(config));
 
         /* A log that is started again goes on where it was, unless it is about something else now. */
         if (log->container_id && container_config_same_container(&log->config, config))
@@ -310,8 +312,8 @@ int container_log_start(ContainerLog *log, ContainerConfig *config, ContainerDon
                 g_free(starting);
                 container_log_close_output(log);
                 log->state = CONTAINER_ENDED;
-                return sd_bus_error_setf(
-                                error, BUS_ERROR_LOG_FAILED, "Cannot open pipes: %s", g_strerror(-r));
+                return sd_bus_error_setf(error, BUS_ERROR_LOG_FAILED,
+                                "Cannot open the pipes of log '%s': %s", log->id, g_strerror(-r));
         }
         return 0;
 }

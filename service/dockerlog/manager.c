@@ -65,9 +65,10 @@ static int id_to_label(const char *id, char **ret, sd_bus_error *error)
 
         r = label_from_id(id, ret);
         if (r == -EINVAL)
-                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "The id is empty");
+                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "The id must not be empty");
         if (r == -ENAMETOOLONG)
-                return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "The id is too long");
+                return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                                "The id is longer than %u bytes in its encoded form", LABEL_LENGTH_MAX);
 
         return r;
 }

@@ -121,7 +121,8 @@ static int check_streams(const TaskSpec *spec, sd_bus_error *error)
                 if (streams[i].fd < 0)
                         continue;
                 if (fstat(streams[i].fd, &st) < 0)
-                        return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s: %s", streams[i].key,
+                        return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                                        "Cannot look at the descriptor of %s: %s", streams[i].key,
                                         g_strerror(errno));
                 if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !is_pty(&st))
                         return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,

@@ -123,7 +123,8 @@ static bool save_started(Task *task)
         }
 
         kill_supervisor(task);
-        (void) sd_bus_error_set_errnof(&error, r, "Cannot save the task's state: %s", g_strerror(-r));
+        (void) sd_bus_error_set_errnof(
+                        &error, r, "Cannot save the state of task '%s': %s", task->id, g_strerror(-r));
         task_launch_fail(task, error.name, "%s", error.message);
         return false;
 }
@@ -443,7 +444,8 @@ static void request(Task *task, pid_t supervisor)
         }
         if (r < 0) {
                 launch->scope_requested = false;
-                task_launch_fail(task, BUS_ERROR_SCOPE_FAILED, "Cannot call systemd: %s", g_strerror(-r));
+                task_launch_fail(task, BUS_ERROR_SCOPE_FAILED, "Cannot ask systemd for the scope: %s",
+                                g_strerror(-r));
                 return;
         }
 
@@ -455,7 +457,8 @@ static void request(Task *task, pid_t supervisor)
         launch->log_requested = true;
         r = task_log_start(task, launch->stdout_fd, launch->stderr_fd, &launch->log_call);
         if (r < 0)
-                task_launch_fail(task, BUS_ERROR_LOG_FAILED, "Cannot call logmon: %s", g_strerror(-r));
+                task_launch_fail(task, BUS_ERROR_LOG_FAILED, "Cannot ask nomad-logmon for the log: %s",
+                                g_strerror(-r));
 }
 
 static int remember_supervisor(Task *task, pid_t pid)
@@ -492,7 +495,7 @@ static void on_supervisor_spawned(int error, pid_t pid, int pidfd, void *userdat
         r = remember_supervisor(task, pid);
         if (r < 0) {
                 kill_and_reap_child(task->manager->service.event, pidfd);
-                fail_with_errno(task, r, "Cannot save the task's state", g_strerror(-r));
+                fail_with_errno(task, r, "Cannot save the state of the task", g_strerror(-r));
                 return;
         }
 
@@ -513,13 +516,15 @@ static int prepare(Task *task, Spawned *spawned, sd_bus_error *error)
         fault_point(FAULT_LAUNCH_BEGIN);
         r = task_state_create(task);
         if (r < 0)
-                return sd_bus_error_set_errnof(
-                                error, r, "Cannot create the state directory: %s", g_strerror(-r));
+                return sd_bus_error_set_errnof(error, r,
+                                "Cannot create the state directory of task '%s': %s", task->id,
+                                g_strerror(-r));
 
         r = task_is_container(task) ? container_create(task) : 0;
         if (r < 0) {
                 task_state_remove(task->manager, task->label);
-                return sd_bus_error_set_errnof(error, r, "Cannot write the bundle: %s", g_strerror(-r));
+                return sd_bus_error_set_errnof(
+                                error, r, "Cannot write the bundle of the container: %s", g_strerror(-r));
         }
         r = task_spawn_supervisor(task, on_supervisor_spawned, &task->launch->spawn_call, spawned);
         if (r < 0) {

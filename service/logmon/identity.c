@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <unistd.h>
 
@@ -106,6 +107,19 @@ int identity_resolve(const char *user, const char *group, char **groups, Identit
         *ret = identity;
         identity = (Identity){};
         return 0;
+}
+
+char *identity_describe_refused(const char *user, const char *group, const char *key, int r)
+{
+        if (r == -E2BIG)
+                return g_strdup_printf("%s has more than %u groups", key, IDENTITY_GROUPS_MAX);
+        if (strcmp(key, "User") == 0)
+                return g_strdup_printf("User '%s' is unknown", user);
+        if (strcmp(key, "Group") != 0)
+                return g_strdup_printf("%s has a group that is unknown", key);
+
+        return group ? g_strdup_printf("Group '%s' is unknown", group)
+                     : g_strdup_printf("User '%s' is not in the user database: Group is required", user);
 }
 
 void identity_copy(const Identity *identity, Identity *ret)

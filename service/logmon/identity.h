@@ -23,6 +23,8 @@ typedef struct Identity {
  * user's. On error RET_KEY names the option that is wrong. */
 int identity_resolve(
                 const char *user, const char *group, char **groups, Identity *ret, const char **ret_key);
+/* What is wrong with the option that identity_resolve() named, for whoever asked; its result is the caller's. */
+char *identity_describe_refused(const char *user, const char *group, const char *key, int r);
 void identity_copy(const Identity *identity, Identity *ret);
 void identity_clear(Identity *identity);
 

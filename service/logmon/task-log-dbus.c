@@ -29,8 +29,8 @@ static void on_stopped(void *userdata)
 int task_log_stop_error(int r, sd_bus_error *error)
 {
         if (r == -EDQUOT)
-                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED, "%u calls wait for this already",
-                                TASK_LOG_STOP_WAITERS_MAX);
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED,
+                                "%u calls wait for the end of this log already", TASK_LOG_STOP_WAITERS_MAX);
 
         return r;
 }
@@ -53,7 +53,8 @@ static int method_rotate(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         r = task_log_rotate(userdata);
         if (r < 0)
-                return sd_bus_error_setf(error, BUS_ERROR_LOG_FAILED, "Cannot rotate: %s", g_strerror(-r));
+                return sd_bus_error_setf(error, BUS_ERROR_LOG_FAILED,
+                                "Cannot rotate the files of this log: %s", g_strerror(-r));
 
         return sd_bus_reply_method_return(m, NULL);
 }
@@ -66,7 +67,8 @@ static int parse_stream(const char *name, StreamKind *ret, sd_bus_error *error)
                         return 0;
                 }
 
-        return sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, "The stream must be 'stdout' or 'stderr'");
+        return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
+                        "The stream must be 'stdout' or 'stderr', not '%s'", name);
 }
 
 static int method_open(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -456,7 +456,9 @@ static int take_config(TaskLog *log, LogConfig *config, sd_bus_error *error)
 
         r = identity_resolve(config->user, config->group, config->groups, &identity, &key);
         if (r < 0) {
-                sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC, "%s names nobody known", key);
+                g_autofree char *reason = identity_describe_refused(config->user, config->group, key, r);
+
+                (void) sd_bus_error_set(error, BUS_ERROR_INVALID_SPEC, reason);
                 return r;
         }
 

@@ -451,7 +451,7 @@ TEST_F(FailureBus, TheStateCannotBeSavedOnceItRuns)
 
         ASSERT_TRUE(client->await(start));
         EXPECT_EQ(start->reply().error, "System.Error.EISDIR");
-        EXPECT_NE(start->reply().text.find("Cannot save the task's state"), std::string::npos)
+        EXPECT_NE(start->reply().text.find("Cannot save the state of task"), std::string::npos)
                         << start->reply();
         expect_no_trace();
         expect_usable();

@@ -548,6 +548,34 @@ TEST_F(Logmon, ANumberNeedsNoLookUpButForItsGroup)
         identity_clear(&identity);
 }
 
+/* What is refused, and what is said of it. */
+TEST_F(Logmon, WhoIsUnknownIsNamed)
+{
+        const auto refused = [](const char *user, const char *group, char **groups) -> std::string {
+                Identity identity;
+                const char *key = "";
+                const int r = identity_resolve(user, group, groups, &identity, &key);
+
+                if (r >= 0) {
+                        identity_clear(&identity);
+                        return "";
+                }
+                g_autofree char *text = identity_describe_refused(user, group, key, r);
+                return text;
+        };
+        char none[] = "nobody-has-it", one[] = "1";
+        char *unknown[] = { none, nullptr };
+        std::vector<char *> many(IDENTITY_GROUPS_MAX + 1, one);
+
+        many.push_back(nullptr);
+        EXPECT_EQ(refused("nobody-is-it", nullptr, nullptr), "User 'nobody-is-it' is unknown");
+        EXPECT_EQ(refused("1234567", nullptr, nullptr),
+                        "User '1234567' is not in the user database: Group is required");
+        EXPECT_EQ(refused("1234567", none, nullptr), "Group 'nobody-has-it' is unknown");
+        EXPECT_EQ(refused("1234567", "1", unknown), "SupplementaryGroups has a group that is unknown");
+        EXPECT_EQ(refused("1234567", "1", many.data()), "SupplementaryGroups has more than 1024 groups");
+}
+
 TEST_F(LogmonSecurity, WhatTheUserMayNotOpenIsNotOpened)
 {
         EXPECT_LT(start_as_nobody(dir / "root-only"), 0);
