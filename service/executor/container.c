@@ -212,10 +212,9 @@ int container_find_program(const Task *task, const char *user, Program *program,
 
 char *container_path(const Task *task, const char *name)
 {
-        g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", task->state_fd);
-        g_autofree char *directory = g_file_read_link(link, NULL);
+        g_autofree char *directory = task_state_path(task, CONTAINER_DIRECTORY);
 
-        return g_build_filename(directory ? directory : "/", CONTAINER_DIRECTORY, name, NULL);
+        return g_build_filename(directory, name, NULL);
 }
 
 int container_write(int dir_fd, const char *name, JsonObject *object)

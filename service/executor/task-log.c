@@ -4,6 +4,7 @@
 #include "bus-error.h"
 #include "cleanup.h"
 #include "log.h"
+#include "protocol.h"
 #include "task-launch.h"
 
 #define LOGMON_NAME    "org.nomad.Logmon"
@@ -80,6 +81,7 @@ static int append_user(sd_bus_message *m, const Task *task)
 
 static int append_config(sd_bus_message *m, const Task *task, int stdout_fd, int stderr_fd)
 {
+        g_autofree char *link = task_state_path(task, MAIN_PID_LINK);
         int r;
 
         r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
@@ -96,6 +98,9 @@ static int append_config(sd_bus_message *m, const Task *task, int stdout_fd, int
                         return r;
         }
         r = sd_bus_message_append(m, "{sv}", "Unit", "s", task->unit);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "{sv}", "MainPIDLink", "s", link);
         if (r < 0)
                 return r;
         r = append_spec(m, &task->spec);

@@ -64,6 +64,14 @@ int task_state_create(Task *task)
         return 0;
 }
 
+char *task_state_path(const Task *task, const char *name)
+{
+        g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", task->state_fd);
+        g_autofree char *directory = g_file_read_link(link, NULL);
+
+        return g_build_filename(directory ? directory : "/", name, NULL);
+}
+
 /* Descriptors are not on disk, but that they were given is: those streams have no log. */
 static JsonArray *given_descriptors(const TaskSpec *spec)
 {
@@ -222,7 +230,7 @@ int task_state_load_damaged(Manager *manager, const char *label, Task **ret)
 void task_state_remove(Manager *manager, const char *label)
 {
         /* First what makes it a task. By name, since for what is found by reading the directory a descriptor is needed. */
-        static const char *const names[] = { STATE_FILE, START_RECORD, EXIT_RECORD };
+        static const char *const names[] = { STATE_FILE, START_RECORD, EXIT_RECORD, MAIN_PID_LINK };
 
         for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
                 g_autofree char *path = g_strdup_printf("%s/%s", label, names[i]);

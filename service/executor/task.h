@@ -270,6 +270,8 @@ int task_log_open(Task *task, sd_bus_message *call, sd_bus_message_handler_t han
 /* --- task-state.c --- */
 
 int task_state_create(Task *task);
+/* The absolute path of NAME in the task's state directory. */
+char *task_state_path(const Task *task, const char *name);
 int task_state_save(Task *task);
 /* -ENOENT: the directory holds no task; -ESTALE: one of before a reboot; -EBADMSG: what it holds is damaged;
  * -EPROTONOSUPPORT: it is of a newer version; -ENOTDIR or -ELOOP: it is no directory; else it could not be

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "line.h"
 
@@ -37,10 +38,61 @@ JournalSink *journal_sink_free(JournalSink *sink)
 
         backlog_free(sink->backlog);
         g_free(sink->backlog_name);
+        g_free(sink->pid_link);
         g_string_free(sink->fields, TRUE);
         g_clear_pointer(&sink->partial, g_byte_array_unref);
         g_free(sink);
         return NULL;
+}
+
+void journal_sink_set_pid_link(JournalSink *sink, const char *path)
+{
+        g_free(sink->pid_link);
+        sink->pid_link = g_strdup(path);
+        sink->pid_deadline = 0;
+}
+
+/* -ENOENT: there is no link, or not yet. */
+static int read_pid_link(const char *path, uint32_t *ret)
+{
+        char text[16];
+        guint64 pid;
+        ssize_t n;
+
+        n = readlink(path, text, sizeof text - 1);
+        if (n < 0)
+                return -errno;
+
+        text[n] = '\0';
+        if (!g_ascii_string_to_unsigned(text, 10, 1, INT32_MAX, &pid, NULL))
+                return -EBADMSG;
+
+        *ret = (uint32_t) pid;
+        return 0;
+}
+
+/* Before the first line is sent. -EAGAIN while there is reason to wait. */
+static int learn_pid(JournalSink *sink)
+{
+        uint32_t pid = 0;
+        gint64 now;
+        int r;
+
+        if (!sink->pid_link)
+                return 0;
+
+        r = read_pid_link(sink->pid_link, &pid);
+        if (r == -ENOENT) {
+                now = g_get_monotonic_time();
+                if (sink->pid_deadline == 0)
+                        sink->pid_deadline = now + (gint64) JOURNAL_PID_PATIENCE_USEC;
+                return now < sink->pid_deadline && !sink->hurried ? -EAGAIN : 0;
+        }
+
+        if (r >= 0)
+                g_string_append_printf(sink->fields, "SYSLOG_PID=%" PRIu32 "\n", pid);
+        g_clear_pointer(&sink->pid_link, g_free);
+        return 0;
 }
 
 static size_t partial_size(const JournalSink *sink)
@@ -179,6 +231,9 @@ static int send_batch(JournalSink *sink, const Batch *batch)
 {
         int r;
 
+        r = learn_pid(sink);
+        if (r < 0)
+                return r;
         r = tell_dropped(sink);
         if (r >= 0)
                 r = journal_send(sink->journal, batch->entries, batch->n);

@@ -21,12 +21,18 @@ G_BEGIN_DECLS
  * no longer than this when it does not. */
 #define JOURNAL_ONLY_PATIENCE_USEC (2U * G_TIME_SPAN_SECOND)
 
+/* How long lines wait until it is known which process writes them: that of a container is not known at once.
+ * */
+#define JOURNAL_PID_PATIENCE_USEC (1U * G_TIME_SPAN_SECOND)
+
 /* The way of one stream into the journal: makes entries of lines. When journald does not keep up they go to a backlog, and
  * are dropped and counted when that is full, since nothing else may wait for journald. */
 typedef struct JournalSink {
         Journal *journal; /* not owned */
         Counters *counters;
         GString *fields;
+        char *pid_link;      /* tells who writes; NULL: nothing does, or it is among the fields */
+        gint64 pid_deadline; /* lines wait for it until then; 0: there were none yet */
         int priority;
         size_t entry_max; /* longer lines are several entries */
         bool keeps_partial; /* the caller takes unfinished lines out of the pipe, so their heads are kept here */
@@ -45,6 +51,9 @@ typedef struct JournalSink {
 JournalSink *journal_sink_new(Journal *journal, Counters *counters, GString *fields, int priority);
 JournalSink *journal_sink_free(JournalSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalSink, journal_sink_free)
+
+/* PATH, a symbolic link that may be yet to come, has the pid for the field SYSLOG_PID. */
+void journal_sink_set_pid_link(JournalSink *sink, const char *path);
 
 /* Sends or drops the lines of DATA. RET_DONE: how far it is done with DATA; what follows is to be given again.
  * -EAGAIN: stopped because of a slow journal, try again soon. */

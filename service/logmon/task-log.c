@@ -114,6 +114,7 @@ static JournalSink *make_journal_sink(TaskLog *log, StreamKind kind)
 {
         GString *fields = g_string_new(NULL);
         GHashTableIter iter;
+        JournalSink *sink;
         void *name, *value;
 
         journal_append_field(fields, "SYSLOG_IDENTIFIER", log_name(log));
@@ -128,8 +129,10 @@ static JournalSink *make_journal_sink(TaskLog *log, StreamKind kind)
                         journal_append_field(fields, name, value);
         }
 
-        return journal_sink_new(log->manager->journal, log->counters, fields,
+        sink = journal_sink_new(log->manager->journal, log->counters, fields,
                         kind == STREAM_STDOUT ? LOG_INFO : LOG_ERR);
+        journal_sink_set_pid_link(sink, log->config.main_pid_link);
+        return sink;
 }
 
 static char *stored_name(const TaskLog *log, const char *prefix, StreamKind kind)

@@ -139,6 +139,15 @@ static int prepare_stdio(Supervisor *s)
                         : 0;
 }
 
+/* For the log, which does without it where there is no room. One call, so that nobody sees half of it. */
+static void link_main_pid(pid_t pid)
+{
+        char text[16];
+
+        (void) snprintf(text, sizeof text, "%d", (int) pid);
+        (void) !symlinkat(text, SUPERVISOR_STATE_FD, MAIN_PID_LINK);
+}
+
 static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
 {
         int fds[2];
@@ -152,8 +161,10 @@ static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
         }
 
         pid = fork_into_cgroup(s->cgroup.task_fd, 0);
-        if (pid == 0)
+        if (pid == 0) {
+                link_main_pid(getpid());
                 child_run(&s->launch, fds[1]);
+        }
         (void) close(fds[1]);
         n = pid < 0 ? 0 : read(fds[0], ret_failure, sizeof *ret_failure);
         (void) close(fds[0]);
@@ -188,8 +199,11 @@ static int start_task(Supervisor *s)
                 r = runtime_run(&s->launch, s->cgroup.task_fd, SUPERVISOR_STATE_FD, &s->pid, &failure);
         else
                 r = run_child(s, &s->pid, &failure);
-        if (r >= 0)
+        if (r >= 0) {
+                if (s->launch.runtime_pid)
+                        link_main_pid(s->pid);
                 return -1;
+        }
 
         /* a runtime may have left something */
         task_cgroup_empty(&s->cgroup);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <memory>
+#include <syslog.h>
+
+#include "journal-sink.h"
+#include "logmon-log-fixture.h"
+
+/* SYSLOG_PID, which a symbolic link tells. */
+
+namespace
+{
+
+using Texts = std::vector<std::string>;
+
+/* One field of each entry; "" where there is none. */
+Texts field(const std::vector<Entry> &entries, const std::string &name)
+{
+        Texts found;
+
+        for (const auto &entry : entries)
+                found.push_back(entry.count(name) ? entry.at(name) : "");
+        return found;
+}
+
+Texts pids(const std::vector<Entry> &entries)
+{
+        return field(entries, "SYSLOG_PID");
+}
+
+class JournalPid : public StreamTest
+{
+      protected:
+        void SetUp() override
+        {
+                StreamTest::SetUp();
+                journal = journal_new((dir / "socket").c_str());
+                journald = std::make_unique<FakeJournald>(dir / "socket");
+                sink = stream->journal =
+                                journal_sink_new(journal, &counters, g_string_new("A=b\n"), LOG_INFO);
+                journal_sink_set_pid_link(sink, link.c_str());
+        }
+
+        void TearDown() override
+        {
+                StreamTest::TearDown();
+                journal_free(journal);
+        }
+
+        size_t show(const std::string &data, int expected = 0)
+        {
+                size_t done = 0;
+
+                EXPECT_EQ(journal_sink_feed(sink, data.data(), data.size(), &done), expected);
+                return done;
+        }
+
+        void make_link(const char *target)
+        {
+                ASSERT_EQ(symlink(target, link.c_str()), 0);
+        }
+
+        const std::string link = dir / "pid";
+        std::unique_ptr<FakeJournald> journald;
+        Journal *journal = nullptr;
+        JournalSink *sink = nullptr;
+};
+
+TEST_F(JournalPid, IsInEachEntry)
+{
+        make_link("4711");
+        show("one\n");
+        ASSERT_EQ(unlink(link.c_str()), 0);
+        show("two\nthree\n");
+        EXPECT_EQ(pids(journald->take()), (Texts{ "4711", "4711", "4711" }));
+}
+
+TEST_F(JournalPid, LinesWaitForIt)
+{
+        EXPECT_EQ(show("one\n", -EAGAIN), 0U);
+        EXPECT_TRUE(journald->take().empty());
+        make_link("4711");
+        EXPECT_EQ(show("one\ntwo\n"), 8U);
+
+        const auto entries = journald->take();
+
+        EXPECT_EQ(field(entries, "MESSAGE"), (Texts{ "one", "two" }));
+        EXPECT_EQ(pids(entries), (Texts{ "4711", "4711" }));
+        EXPECT_EQ(counters.journal_dropped, 0U);
+}
+
+TEST_F(JournalPid, LinesDoNotWaitForEver)
+{
+        EXPECT_EQ(show("one\n", -EAGAIN), 0U);
+        ASSERT_GT(sink->pid_deadline, 0);
+        sink->pid_deadline = g_get_monotonic_time();
+        show("one\n");
+        make_link("4711");
+        show("two\n");
+        EXPECT_EQ(pids(journald->take()), (Texts{ "", "4711" })) << "late is better than never";
+}
+
+TEST_F(JournalPid, AnEndDoesNotWait)
+{
+        sink->hurried = true;
+        show("last\n");
+        EXPECT_EQ(field(journald->take(), "MESSAGE"), (Texts{ "last" }));
+}
+
+TEST_F(JournalPid, FilesDoNotWait)
+{
+        journal_sink_set_backlog(sink, &pump, "backlog", -1);
+        start(10, 1 << 20);
+        ASSERT_EQ(write(fds[1], "one\n", 4), 4);
+        EXPECT_EQ(move(), MOVE_WAIT_JOURNAL);
+        EXPECT_EQ(dir.read("redis.stdout.0"), "one\n");
+        EXPECT_TRUE(journald->take().empty());
+
+        make_link("4711");
+        feed("two\n");
+        EXPECT_EQ(pids(journald->take()), (Texts{ "4711", "4711" }));
+        EXPECT_EQ(pump.n_backlogs, 0U);
+}
+
+TEST_F(JournalPid, WhatIsNoPidIsNoField)
+{
+        for (const char *target : { "0", "-1", "12a", "4294967296", "/etc/passwd", "1\nMESSAGE=forged" }) {
+                make_link(target);
+                journal_sink_set_pid_link(sink, link.c_str());
+                show("line\n");
+                EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << target;
+                ASSERT_EQ(unlink(link.c_str()), 0);
+        }
+
+        dir.write("pid", "4711");
+        journal_sink_set_pid_link(sink, link.c_str());
+        show("line\n");
+        EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << "a file";
+}
+
+/* The path is in the log's state, for a process that comes later. */
+TEST_F(Logmon, EntriesHaveThePidOfTheTask)
+{
+        const std::unique_ptr<FakeJournald> own = std::move(journald);
+        const std::string link = dir / "main-pid";
+        LogConfig config;
+
+        ASSERT_EQ(symlink("4711", link.c_str()), 0);
+        fill(&config);
+        config.fifos[STREAM_STDOUT] = g_strdup((dir / "out").c_str());
+        config.main_pid_link = g_strdup(link.c_str());
+        g_strfreev(config.targets);
+        config.targets = g_strsplit("journal", ",", -1);
+        for (const char *key : { "StdoutFifo", "MainPIDLink" })
+                set(&config, key);
+        ASSERT_GE(start(&config), 0);
+
+        const int fd = open_fifo("out");
+        std::vector<Entry> entries;
+
+        ASSERT_GE(fd, 0);
+        put(fd, "line\n");
+        ASSERT_TRUE(wait_for([&] {
+                entries = own->take();
+                return !entries.empty();
+        }));
+        EXPECT_EQ(pids(entries), (Texts{ "4711" }));
+        close(fd);
+
+        reboot();
+        log = static_cast<TaskLog *>(g_hash_table_lookup(manager->logs, "web"));
+        ASSERT_NE(log, nullptr);
+        EXPECT_STREQ(log->config.main_pid_link, link.c_str());
+}
+
+} // namespace
