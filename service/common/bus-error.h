@@ -28,4 +28,8 @@ int bus_error_register(void);
 /* Whether the callee ended during the call or before it; the bus starts it again for the next one. */
 bool bus_error_peer_died(const sd_bus_error *error);
 
+/* Whether the bus says in REPLY that the callee left it before it had answered, or was not there. What the
+ * call asked for may be done. */
+bool bus_reply_is_lost(sd_bus_message *reply);
+
 G_END_DECLS

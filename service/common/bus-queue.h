@@ -9,10 +9,15 @@ G_BEGIN_DECLS
 /* Calls of ours that wait for a reply at the same time. dbus-daemon allows 128 on a connection, and refuses more. */
 #define BUS_QUEUE_IN_FLIGHT_MAX 96U
 
+/* How long a callee that has left the bus may be away before those who wait for an answer are told. */
+#define BUS_QUEUE_AWAY_USEC UINT64_C(10000000)
+
 /* Sends method calls in order, as many at a time as the bus allows. */
 typedef struct BusQueue {
         sd_bus *bus;
-        GQueue waiting, sent; /* of BusCall */
+        GQueue waiting, sent, lost; /* of BusCall */
+        unsigned n_returns;         /* of the callee whose queries are repeated */
+        sd_event_source *away_source;
 } BusQueue;
 
 /* One of them, until it is answered or called off. */
@@ -27,6 +32,13 @@ void bus_queue_clear(BusQueue *queue);
  * caller's to free, in the handler or before it; else it frees itself. */
 int bus_queue_call(BusQueue *queue, sd_bus_message *m, sd_bus_message_handler_t handler, void *userdata,
                 uint64_t timeout_usec, BusCall **ret);
+
+/* As bus_queue_call(), for what may be asked twice: an answer that is lost because the callee has left the
+ * bus is asked for again by bus_queue_callee_returned(), and HANDLER gets the error if that does not come
+ * within BUS_QUEUE_AWAY_USEC. */
+int bus_queue_query(BusQueue *queue, sd_bus_message *m, sd_bus_message_handler_t handler, void *userdata,
+                uint64_t timeout_usec, BusCall **ret);
+void bus_queue_callee_returned(BusQueue *queue);
 
 /* The handler will not be called any more; a reply that is on its way is ignored. Returns NULL. */
 BusCall *bus_call_free(BusCall *call);

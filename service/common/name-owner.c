@@ -33,6 +33,8 @@ static void set_owner(NameOwner *self, const char *owner)
 {
         g_free(self->owner);
         self->owner = *owner == '\0' ? NULL : g_strdup(owner);
+        if (self->owner)
+                self->n_owners++;
 }
 
 static int on_owner_changed(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
@@ -48,8 +50,12 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_
                 return r;
 
         /* the handlers of all matches see every message */
-        if (g_str_equal(name, self->name))
-                set_owner(self, owner);
+        if (!g_str_equal(name, self->name))
+                return 0;
+
+        set_owner(self, owner);
+        if (self->owner && self->changed)
+                self->changed(self->userdata);
         return 0;
 }
 

@@ -12,7 +12,10 @@ G_BEGIN_DECLS
  * unique name itself. */
 typedef struct NameOwner {
         char *name;
-        char *owner; /* its unique name, or NULL while there is none */
+        char *owner;                     /* its unique name, or NULL while there is none */
+        unsigned n_owners;               /* that there have been */
+        void (*changed)(void *userdata); /* there is another one; may be NULL */
+        void *userdata;
         sd_bus_slot *changed_slot;
         sd_bus_slot *query_slot;
 } NameOwner;

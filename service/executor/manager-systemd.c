@@ -24,7 +24,7 @@ static int on_job_removed(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_bu
                 return r;
 
         task = manager_find_task_by_unit(manager, unit);
-        if (!task || !task->launch || g_strcmp0(task->launch->job, job) != 0)
+        if (!task || !task->launch || task->launch->scope_settled || g_strcmp0(task->launch->job, job) != 0)
                 return 0;
 
         if (strcmp(result, "done") == 0)
@@ -97,9 +97,60 @@ static int get_systemd_version(Manager *manager)
         return 0;
 }
 
+/* What it said while it was away nobody heard. Each by its label, since a task may be gone after this. */
+static void look_at_tasks_again(Manager *manager)
+{
+        g_autoptr(GPtrArray) labels = g_ptr_array_new_with_free_func(g_free);
+        GHashTableIter iter;
+        void *label;
+
+        g_hash_table_iter_init(&iter, manager->tasks);
+        while (g_hash_table_iter_next(&iter, &label, NULL))
+                g_ptr_array_add(labels, g_strdup(label));
+
+        for (guint i = 0; i < labels->len; i++) {
+                Task *task = manager_find_task(manager, g_ptr_array_index(labels, i));
+
+                if (task && task->ending)
+                        task_ending_systemd_returned(task);
+                else if (task && task->launch)
+                        task_scope_systemd_returned(task);
+        }
+}
+
+/* From here on it is heard again. It left once more where its answer is lost, and will come back. */
+static int on_subscribed(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
+{
+        Manager *manager = userdata;
+
+        if (bus_reply_is_lost(reply))
+                return 0;
+
+        look_at_tasks_again(manager);
+        bus_queue_callee_returned(&manager->calls);
+        return 0;
+}
+
+/* systemd has executed itself again, as "systemctl daemon-reexec" and its upgrade make it do: it leaves the bus
+ * for that, with the calls that it has not answered. It may remember that we have subscribed. */
+static void on_systemd_returned(void *userdata)
+{
+        Manager *manager = userdata;
+        int r;
+
+        log_debug("systemd is back on the bus");
+        r = sd_bus_call_method_async(manager->service.bus, NULL, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                        "Subscribe", on_subscribed, manager, NULL);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "Cannot subscribe to systemd again");
+}
+
 int manager_watch_systemd(Manager *manager)
 {
         int r;
+
+        manager->systemd.changed = on_systemd_returned;
+        manager->systemd.userdata = manager;
 
         r = get_systemd_version(manager);
         if (r < 0)

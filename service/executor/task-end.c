@@ -218,6 +218,16 @@ static void end_unit(Task *task)
         }
 }
 
+/* It may have told of the unit's end while nobody could hear it. */
+void task_ending_systemd_returned(Task *task)
+{
+        if (task->ending->unit_gone)
+                return;
+
+        task->ending->unit_call = bus_call_free(task->ending->unit_call);
+        (void) task_scope_query(task, &task->ending->unit_call);
+}
+
 static void on_log_stopped(Task *task, const sd_bus_error *failure)
 {
         if (failure)

@@ -34,6 +34,7 @@ TaskLaunch *task_launch_free(TaskLaunch *launch)
         bus_call_free(launch->invocation_call);
         sd_event_source_disable_unref(launch->status_source);
         sd_event_source_disable_unref(launch->deadline_source);
+        sd_event_source_disable_unref(launch->systemd_source);
         sd_event_source_disable_unref(launch->read_again.source);
         safe_close(launch->gate_fd);
         safe_close(launch->status_fd);

@@ -21,10 +21,13 @@ struct TaskLaunch {
         BusCall *scope_call;
         BusCall *invocation_call;
         bool log_requested, log_ready;
-        char *job;            /* systemd's, that starts the scope */
-        bool scope_requested; /* and not refused */
-        bool scope_was_reset; /* from the failed state that an earlier unit of the name was in */
-        bool scope_settled;   /* the job is done, or there is none */
+        char *job;                       /* systemd's, that starts the scope */
+        bool scope_requested;            /* and not refused */
+        bool scope_is_lost;              /* whether systemd has got the call is not known */
+        unsigned systemd_owners;         /* of systemd's name, when it was called */
+        sd_event_source *systemd_source; /* gives up on a systemd that does not come back */
+        bool scope_was_reset;            /* from the failed state that an earlier unit of the name was in */
+        bool scope_settled;              /* the job is done, or there is none */
         bool scope_ready;
         int supervisor_pidfd; /* once it has ended */
         Manager *watching;    /* systemd's units, or NULL */

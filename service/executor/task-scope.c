@@ -98,6 +98,7 @@ static int append_properties(sd_bus_message *m, const Task *task, pid_t supervis
 
 static void scope_refused(Task *task, const char *reason)
 {
+        task->launch->systemd_source = sd_event_source_disable_unref(task->launch->systemd_source);
         task->launch->scope_requested = false;
         if (task_launch_has_failed(task))
                 task_launch_scope_settled(task, false);
@@ -157,6 +158,67 @@ static int reset_failed_unit(Task *task)
         return bus_queue_call(&task->manager->calls, m, on_reset, task, 0, &task->launch->scope_call);
 }
 
+/* systemd moves the supervisor as the last step of the start. */
+static bool supervisor_is_in_scope(const Task *task)
+{
+        g_autofree char *cgroup = NULL, *name = NULL;
+
+        if (process_cgroup((pid_t) task->progress.supervisor_pid, &cgroup) < 0)
+                return false;
+
+        name = g_path_get_basename(cgroup);
+        return strcmp(name, task->unit) == 0;
+}
+
+/* The scope is there, or is asked for again: if systemd knows it after all it says so. */
+static void start_again(Task *task)
+{
+        TaskLaunch *launch = task->launch;
+        int r;
+
+        launch->systemd_source = sd_event_source_disable_unref(launch->systemd_source);
+        if (supervisor_is_in_scope(task)) {
+                task_launch_scope_settled(task, true);
+                return;
+        }
+        if (!launch->scope_is_lost)
+                return;
+
+        launch->scope_call = bus_call_free(launch->scope_call);
+        r = task_scope_start(task, (pid_t) task->progress.supervisor_pid, &launch->scope_call);
+        if (r < 0)
+                scope_refused(task, g_strerror(-r));
+}
+
+void task_scope_systemd_returned(Task *task)
+{
+        if (task->launch->scope_requested && !task->launch->scope_settled)
+                start_again(task);
+}
+
+static int on_systemd_away(
+                G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
+{
+        scope_refused(userdata, "it has left the bus");
+        return 0;
+}
+
+/* Whether systemd has left the bus for good is not known yet. */
+static int await_systemd(Task *task)
+{
+        TaskLaunch *launch = task->launch;
+
+        launch->scope_is_lost = true;
+        if (launch->systemd_owners != task->manager->systemd.n_owners) {
+                start_again(task);
+                return 0;
+        }
+
+        launch->systemd_source = sd_event_source_disable_unref(launch->systemd_source);
+        return sd_event_add_time_relative(task->manager->service.event, &launch->systemd_source,
+                        CLOCK_MONOTONIC, BUS_QUEUE_AWAY_USEC, 0, on_systemd_away, task);
+}
+
 static int on_started(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
 {
         const sd_bus_error *failure = sd_bus_message_get_error(reply);
@@ -164,7 +226,7 @@ static int on_started(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bu
         const char *job;
         int r;
 
-        if (!task->launch)
+        if (!task->launch || task->launch->scope_settled)
                 return 0;
         if (!failure) {
                 /* the job goes on, and manager-systemd.c hears of its end */
@@ -172,6 +234,12 @@ static int on_started(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bu
                 if (r >= 0)
                         task->launch->job = g_strdup(job);
                 return r;
+        }
+        if (bus_reply_is_lost(reply) && await_systemd(task) >= 0)
+                return 0;
+        if (task->launch->scope_is_lost && supervisor_is_in_scope(task)) {
+                task_launch_scope_settled(task, true);
+                return 0;
         }
         if (sd_bus_error_has_name(failure, SYSTEMD_ERROR_UNIT_EXISTS) && !task->launch->scope_was_reset &&
                         reset_failed_unit(task) >= 0)
@@ -206,6 +274,7 @@ int task_scope_start(Task *task, pid_t supervisor, BusCall **ret)
         if (r < 0)
                 return r;
 
+        task->launch->systemd_owners = task->manager->systemd.n_owners;
         /* systemd may do late what it did not answer: the launch has a deadline of its own */
         return bus_queue_call(&task->manager->calls, m, on_started, task, UINT64_MAX, ret);
 }
@@ -248,7 +317,7 @@ static int call_get_property(const Task *task, const char *interface, const char
         if (r < 0)
                 return r;
 
-        return bus_queue_call(&task->manager->calls, m, handler, userdata, 0, ret);
+        return bus_queue_query(&task->manager->calls, m, handler, userdata, 0, ret);
 }
 
 /* What systemd says about its units to journald. An unprivileged user's systemd does not. */
@@ -298,7 +367,8 @@ int task_scope_set_resources(Task *task, const Resources *resources, uint64_t se
         if (r < 0)
                 return r;
 
-        return bus_queue_call(&task->manager->calls, m, handler, userdata, 0, NULL);
+        /* a value that is set twice is the same value */
+        return bus_queue_query(&task->manager->calls, m, handler, userdata, 0, NULL);
 }
 
 static int on_queried(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
@@ -321,7 +391,7 @@ int task_scope_query(Task *task, BusCall **ret)
         if (r < 0)
                 return r;
 
-        return bus_queue_call(&task->manager->calls, m, on_queried, task, 0, ret);
+        return bus_queue_query(&task->manager->calls, m, on_queried, task, 0, ret);
 }
 
 int task_scope_kill(const Task *task)

@@ -187,6 +187,7 @@ void task_supervisor_gone(Task *task);
 /* And what has become of the launch, if there was one, is settled. */
 void task_begin_ending(Task *task);
 void task_ending_unit_gone(Task *task);
+void task_ending_systemd_returned(Task *task);
 void task_ending_log_complete(Task *task);
 TaskEnding *task_ending_free(TaskEnding *ending);
 
@@ -237,6 +238,8 @@ TaskStatsStream *task_stats_stream_free(TaskStatsStream *stream);
 /* --- task-scope.c --- */
 
 int task_scope_start(Task *task, pid_t supervisor, BusCall **ret);
+/* systemd was away and is back, while the task is being started. */
+void task_scope_systemd_returned(Task *task);
 /* Asks for the invocation id, and answers by task_launch_invocation_known(), perhaps at once. */
 int task_scope_get_invocation(Task *task, BusCall **ret);
 /* Asks systemd whether the unit is still there, and answers by task_ending_unit_gone() now or when it goes. */

@@ -282,7 +282,7 @@ int FakeSystemdBus::start_transient_unit(FakeSystemd &systemd, sd_bus_message *m
         FakeSystemd::Job job = { systemd.next_job++, name, systemd.behaviour.job_result };
         std::string job_path = "/org/freedesktop/systemd1/job/" + std::to_string(job.id);
         systemd.started++;
-        r = sd_bus_reply_method_return(m, "o", job_path.c_str());
+        r = systemd.behaviour.no_answer ? 1 : sd_bus_reply_method_return(m, "o", job_path.c_str());
         if (r < 0)
                 return r;
 
@@ -296,7 +296,7 @@ int FakeSystemdBus::start_transient_unit(FakeSystemd &systemd, sd_bus_message *m
                 systemd.scopes.erase(job.unit);
                 systemd.finish_job(job);
                 systemd.emit("UnitRemoved", "so", job.unit.c_str(), gone.c_str());
-        } else if (systemd.behaviour.hold_job)
+        } else if (systemd.behaviour.hold_job || systemd.behaviour.no_answer)
                 systemd.held_jobs.push_back(job);
         else {
                 systemd.finish_job(job);
@@ -495,6 +495,10 @@ int FakeSystemdBus::get_property(FakeSystemd &systemd, sd_bus_message *m, sd_bus
                 return r;
 
         std::string path = sd_bus_message_get_path(m);
+        if (strcmp(name, "InvocationID") == 0 && systemd.behaviour.hold_invocation) {
+                systemd.swallowed.push_back(sd_bus_message_ref(m));
+                return 1;
+        }
         for (const auto &[key, unit] : systemd.scopes)
                 if (unit->path == path)
                         return reply_unit_property(m, *unit, name, error);

@@ -39,12 +39,12 @@ struct FakeSystemd::Queue {
         unsigned long posted = 0, finished = 0;
 };
 
-FakeSystemd::FakeSystemd(const std::string &bus_address, const std::string &version_)
-    : version(version_), queue(std::make_unique<Queue>())
+FakeSystemd::FakeSystemd(const std::string &bus_address_, const std::string &version_)
+    : bus_address(bus_address_), version(version_), queue(std::make_unique<Queue>())
 {
         wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         CHECK(wake_fd);
-        thread = std::thread([this, bus_address] { run(bus_address); });
+        thread = std::thread([this] { run(); });
         /* the first call is answered once the name is owned */
         post([] {});
 }
@@ -67,10 +67,10 @@ void FakeSystemd::post(const std::function<void()> &call)
         queue->done.wait(lock, [&] { return queue->finished >= ticket; });
 }
 
-void FakeSystemd::run(const std::string &bus_address)
+void FakeSystemd::run()
 {
         CHECK(sd_event_new(&event));
-        connect(bus_address);
+        connect();
 
         auto on_wake = [](sd_event_source *, int fd, uint32_t, void *userdata) {
                 auto self = static_cast<FakeSystemd *>(userdata);
@@ -93,7 +93,7 @@ void FakeSystemd::run(const std::string &bus_address)
         teardown();
 }
 
-void FakeSystemd::connect(const std::string &bus_address)
+void FakeSystemd::connect()
 {
         CHECK(sd_bus_new(&bus));
         CHECK(sd_bus_set_address(bus, bus_address.c_str()));
@@ -116,6 +116,11 @@ void FakeSystemd::disconnect()
                 (void) sd_bus_detach_event(bus);
                 bus = sd_bus_flush_close_unref(bus);
         });
+}
+
+void FakeSystemd::reconnect()
+{
+        post([this] { connect(); });
 }
 
 void FakeSystemd::teardown()

@@ -19,11 +19,13 @@
 /* How the next call of StartTransientUnit goes, and all later ones until it is set again. */
 struct ScopeBehaviour {
         std::string job_result = "done"; /* anything else: no scope, JobRemoved tells this */
-        std::string call_error;    /* not empty: StartTransientUnit itself fails with this error name */
-        bool no_reply = false;     /* the call is swallowed, until answer_calls() */
-        bool hold_job = false;     /* the scope is made, JobRemoved waits for release_jobs() */
-        bool hold_version = false; /* the question for Version is swallowed, until answer_calls() */
-        bool hold_removal = false; /* a scope without processes stays, until remove_units() */
+        std::string call_error;       /* not empty: StartTransientUnit itself fails with this error name */
+        bool no_reply = false;        /* the call is swallowed, until answer_calls() */
+        bool no_answer = false;       /* the scope is made, and neither the reply nor JobRemoved is sent */
+        bool hold_job = false;        /* the scope is made, JobRemoved waits for release_jobs() */
+        bool hold_version = false;    /* the question for Version is swallowed, until answer_calls() */
+        bool hold_invocation = false; /* that for the InvocationID of a unit too */
+        bool hold_removal = false;    /* a scope without processes stays, until remove_units() */
 };
 
 /* What a scope was started with, and what became of it. */
@@ -66,6 +68,8 @@ class FakeSystemd
         void remove_units();
         /* Leaves the bus, as PID 1 does when it crashes; scopes stay. */
         void disconnect();
+        /* Comes back, as a systemd that has executed itself again. */
+        void reconnect();
         /* "systemctl stop", without a bus call. */
         void stop_unit(const std::string &name);
         std::vector<FakeUnit> units();
@@ -95,8 +99,8 @@ class FakeSystemd
                 std::string result;
         };
 
-        void run(const std::string &bus_address);
-        void connect(const std::string &bus_address);
+        void run();
+        void connect();
         void teardown();
         /* Runs CALL in the loop's thread and waits for it. */
         void post(const std::function<void()> &call);
@@ -112,6 +116,7 @@ class FakeSystemd
         void handle_notify(NotifySocket &socket);
 
         std::thread thread;
+        const std::string bus_address;
         sd_event *event = nullptr;
         sd_bus *bus = nullptr;
         sd_bus_track *subscribers = nullptr;
