@@ -61,8 +61,8 @@ static int on_request_stop(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_b
 {
         g_autofree char *unit = NULL;
         Manager *manager = userdata;
+        int save_error, r;
         Task *task;
-        int r;
 
         if (!name_owner_sent(&manager->systemd, m))
                 return 0;
@@ -75,9 +75,13 @@ static int on_request_stop(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_b
                 return 0;
 
         log_debug("systemd asks to stop task '%s'", task->id);
-        r = task_stop(task, 0, UINT64_MAX);
+        r = task_stop(task, 0, UINT64_MAX, &save_error);
         if (r < 0)
                 (void) log_errno(LOG_WARNING, r, "Cannot stop task '%s' as systemd asks", task->id);
+        else if (save_error < 0)
+                (void) log_errno(LOG_WARNING, save_error,
+                                "Cannot save that task '%s' is to stop, as systemd asks, ignoring",
+                                task->id);
         return 0;
 }
 

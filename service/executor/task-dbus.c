@@ -65,7 +65,7 @@ static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error)
         Task *task = userdata;
         uint64_t grace_usec;
         const char *name;
-        int signal = 0, r;
+        int signal = 0, save_error, r;
 
         r = sd_bus_message_read(m, "st", &name, &grace_usec);
         if (r < 0)
@@ -76,10 +76,15 @@ static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error)
                         return r;
         }
 
-        r = task_stop(task, signal, grace_usec);
+        r = task_stop(task, signal, grace_usec, &save_error);
         if (r < 0)
                 return sd_bus_error_set_errnof(
                                 error, r, "Cannot stop task '%s': %s", task->id, g_strerror(-r));
+        if (save_error < 0)
+                return sd_bus_error_set_errnof(error, save_error,
+                                "Task '%s' is being stopped, but that cannot be saved, and is forgotten if the "
+                                "service is restarted before it has ended: %s",
+                                task->id, g_strerror(-save_error));
 
         return sd_bus_reply_method_return(m, NULL);
 }

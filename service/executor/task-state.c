@@ -202,6 +202,9 @@ int task_state_load(Manager *manager, const char *label, Task **ret)
                 return r == -EINVAL ? -EBADMSG : r;
 
         task->state_fd = take_fd(&fd);
+        r = task_state_load_stop(task);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "Cannot read how task '%s' is to stop, ignoring", task->id);
         *ret = g_steal_pointer(&task);
         return 0;
 }

@@ -41,15 +41,20 @@ static void schedule_kill(Task *task, uint64_t grace_usec)
                 task->progress.kill_at_usec = due;
 }
 
-/* A task is stopped on a full disk too. What is lost then is what a service that starts before the end would go by. */
-static void save_stop(Task *task)
+/* A task is stopped whether or not this succeeds. What is lost without it is what a service that starts
+ * before the end would go by. */
+static int save_stop(Task *task)
 {
         int r;
 
         r = task_state_save(task);
-        if (r < 0)
-                (void) log_errno(
-                                LOG_WARNING, r, "Cannot save that task '%s' is to stop, ignoring", task->id);
+        if (r >= 0) {
+                task_state_drop_stop(task);
+                return 0;
+        }
+
+        /* there is no room for a file */
+        return task_state_save_stop(task) >= 0 ? 0 : r;
 }
 
 /* Tells the supervisor, so that the grace ends although we may not be there. */
@@ -95,7 +100,10 @@ static int send_stop(Task *task)
         /* after the signal, so that a frozen task does nothing else before it */
         task_freeze_undo(task);
         task->progress.stop_sent = true;
-        save_stop(task);
+        r = save_stop(task);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "Cannot save that task '%s' was sent its signal, ignoring",
+                                task->id);
         return 0;
 }
 
@@ -291,10 +299,11 @@ void task_stop_end(Task *task)
         task->stop_source = sd_event_source_disable_unref(task->stop_source);
 }
 
-int task_stop(Task *task, int signal, uint64_t grace_usec)
+int task_stop(Task *task, int signal, uint64_t grace_usec, int *ret_save_error)
 {
         int r;
 
+        *ret_save_error = 0;
         if (task_has_ended(task) || task->ending)
                 return 0;
 
@@ -307,7 +316,7 @@ int task_stop(Task *task, int signal, uint64_t grace_usec)
         task->progress.stop_sent = false;
         task->progress.stop_signal = (uint32_t) signal;
         schedule_kill(task, grace_usec == UINT64_MAX ? task->spec.stop_timeout_usec : grace_usec);
-        save_stop(task);
+        *ret_save_error = save_stop(task);
         fault_point(FAULT_STOP_SAVED);
         if (task->launch) {
                 task_launch_stop(task);

@@ -103,6 +103,7 @@ struct Task {
                         stop_source; /* while the task is to stop, and there is something to do for us about it */
         uint64_t main_ended_usec; /* CLOCK_MONOTONIC, when that was seen; or 0 */
         bool runtime_over;        /* RuntimeMaxUSec has passed */
+        bool stop_is_linked;      /* see task-stop-state.c */
 
         /* from the start record */
         ProcessId main;
@@ -191,11 +192,20 @@ void task_ending_systemd_returned(Task *task);
 void task_ending_log_complete(Task *task);
 TaskEnding *task_ending_free(TaskEnding *ending);
 
+/* --- task-stop-state.c --- */
+
+/* What of the progress is about a stop, where there is no room for all of it; dropped once that is saved. */
+int task_state_save_stop(Task *task);
+void task_state_drop_stop(Task *task);
+int task_state_load_stop(Task *task);
+
 /* --- task-stop.c --- */
 
 /* Once it has started: sets the timer that the task's spec calls for, and watches the main process. */
 int task_stop_begin(Task *task);
-int task_stop(Task *task, int signal, uint64_t grace_usec);
+/* Negative: nothing has changed. RET_SAVE_ERROR: 0, or why it will be forgotten with this process, although
+ * it is done. */
+int task_stop(Task *task, int signal, uint64_t grace_usec, int *ret_save_error);
 /* Goes on with a Stop that was accepted, as far as is known, before the task was started or by an earlier
  * service. */
 void task_stop_resume(Task *task);

@@ -309,7 +309,7 @@ class FullRun : public StopBus
         void start_services() override
         {
                 ASSERT_EQ(mount("none", executor->runtime_directory.c_str(), "tmpfs", 0,
-                                          "size=64k,mode=0700"),
+                                          "size=64k,nr_inodes=300,mode=0700"),
                                 0);
                 StopBus::start_services();
         }
@@ -333,6 +333,24 @@ class FullRun : public StopBus
                         continue;
                 EXPECT_EQ(errno, ENOSPC);
                 EXPECT_EQ(close(fd), 0);
+        }
+
+        /* Names too. */
+        void fill_up()
+        {
+                const std::string prefix = executor->runtime_directory + "/filler-";
+
+                fill();
+                for (int i = 0; i < 1000; i++) {
+                        int fd = open((prefix + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC,
+                                        0600);
+
+                        if (fd < 0)
+                                break;
+                        EXPECT_EQ(close(fd), 0);
+                }
+                EXPECT_EQ(symlink("x", (prefix + "x").c_str()), -1);
+                EXPECT_EQ(errno, ENOSPC);
         }
 
         void empty()
@@ -361,6 +379,39 @@ TEST_F(FullRun, GraceThatIsOver)
         empty();
         ASSERT_TRUE(executor->restart_hard());
         expect_end({ "signal", 137, 9, false });
+}
+
+/* State is "running" to a service that does not know of the stop. */
+TEST_F(FullRun, AStopIsKnownToTheNextService)
+{
+        start(IGNORES_INT);
+        fill();
+        ASSERT_TRUE(client->stop_task(path, "", UINT64_C(60000000)).ok());
+        ASSERT_TRUE(executor->restart_hard());
+        EXPECT_EQ(client->property(path, "State"), "stopping");
+        empty();
+        ASSERT_TRUE(client->stop_task(path, "", UINT64_C(50000000)).ok());
+        ASSERT_TRUE(executor->restart_hard());
+        EXPECT_EQ(client->property(path, "State"), "stopping");
+        EXPECT_EQ(access((executor->state_directory() + "/web/stop").c_str(), F_OK), -1)
+                        << "it is in the state";
+        ASSERT_TRUE(client->stop_task(path, "", 0).ok());
+        expect_end({ "signal", 137, 9, false });
+}
+
+TEST_F(FullRun, AStopThatCannotBeSavedIsDoneAndTold)
+{
+        start("trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done");
+        fill_up();
+
+        Reply reply = client->stop_task(path, "", DEFAULT);
+
+        EXPECT_EQ(reply.error, "System.Error.ENOSPC") << reply;
+        EXPECT_NE(reply.text.find("is being stopped, but that cannot be saved"), std::string::npos) << reply;
+        EXPECT_EQ(client->wait_task(path), (Exit{ "exit-code", 5, 0, false }));
+        EXPECT_EQ(system(("rm " + executor->runtime_directory + "/filler-*").c_str()), 0);
+        empty();
+        expect_end({ "exit-code", 5, 0, false });
 }
 
 TEST_F(FullRun, RuntimeMax)
