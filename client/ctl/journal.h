@@ -15,6 +15,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(sd_journal, sd_journal_close)
 int journal_open_of_service(
                 const Ctl *ctl, const char *service, const char *match, const char *other, sd_journal **ret);
 
+/* And in addition those of another unit. */
+int journal_add_service(sd_journal *journal, const Ctl *ctl, const char *service, const char *match,
+                const char *other);
+
 /* The value of a field of the current entry, which is valid until the next call. It has no NUL at its end. */
 int journal_get_field(sd_journal *journal, const char *name, const char **ret, size_t *ret_size);
 

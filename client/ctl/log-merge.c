@@ -140,7 +140,9 @@ GArray *log_merge(const Ctl *ctl, const char *id, GString *const *texts)
 
         for (int i = 0; i < 2; i++)
                 merge.first[i] = merge.lines[i]->len;
-        read_order(&merge, ctl, id);
+        /* lines of one stream are in order, and only as JSON do they have a time */
+        if (ctl->json != JSON_OFF || (merge.first[0] > 0 && merge.first[1] > 0))
+                read_order(&merge, ctl, id);
         result = put_in_order(&merge);
         g_array_unref(merge.lines[0]);
         g_array_unref(merge.lines[1]);

@@ -8,7 +8,10 @@
 
 #include "copy.h"
 #include "ctl.h"
+#include "log-follow.h"
+#include "log-journal.h"
 #include "log-merge.h"
+#include "log-print.h"
 #include "pager.h"
 
 #define READ_SIZE (64U * 1024U)
@@ -104,66 +107,6 @@ static int gather(int fd, GString *text)
         }
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
-
-                if (n < 0 && errno == EAGAIN) {
-                        struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-                        (void) poll(&p, 1, -1);
-                } else if (n < 0 && errno != EINTR)
-                        return -errno;
-                else if (n > 0) {
-                        data += n;
-                        size -= (size_t) n;
-                }
-        }
-
-        return 0;
-}
-
-static void print_json_line(const Ctl *ctl, const LogLine *line)
-{
-        size_t size = line->size > 0 && line->text[line->size - 1] == '\n' ? line->size - 1 : line->size;
-        g_autofree char *text = g_utf8_make_valid(line->text, (gssize) size);
-        g_autoptr(JsonObject) object = json_object_new();
-        g_autoptr(JsonNode) node = NULL;
-
-        json_object_set_string_member(object, "stream", line->stream == 1 ? "stderr" : "stdout");
-        if (line->time_usec > 0)
-                json_object_set_int_member(object, "time", (gint64) line->time_usec);
-        else
-                json_object_set_null_member(object, "time");
-        json_object_set_string_member(object, "text", text);
-        node = json_node_init_object(json_node_alloc(), object);
-        ctl_print_json(ctl, node);
-}
-
-/* Lines of one stream that follow each other are written at once. */
-static int print_lines(const Ctl *ctl, const GArray *lines)
-{
-        for (guint i = 0; i < lines->len;) {
-                const LogLine *line = &g_array_index(lines, LogLine, i);
-                size_t size = 0;
-                int r, fd = line->stream == 1 && !pager_is_open() ? STDERR_FILENO : STDOUT_FILENO;
-
-                if (ctl->json != JSON_OFF) {
-                        print_json_line(ctl, line);
-                        i++;
-                        continue;
-                }
-                for (; i < lines->len && g_array_index(lines, LogLine, i).text == line->text + size; i++)
-                        size += g_array_index(lines, LogLine, i).size;
-                r = write_all(fd, line->text, size);
-                if (r < 0)
-                        return r;
-        }
-
-        return 0;
-}
-
 /* In the order of their writing. What is more than is read into memory comes as it is. */
 static int print_merged(Ctl *ctl, const char *id, const int fds[static 2])
 {
@@ -180,7 +123,7 @@ static int print_merged(Ctl *ctl, const char *id, const int fds[static 2])
                 bool complete = r > 0;
 
                 lines = log_merge(ctl, id, texts);
-                r = print_lines(ctl, lines);
+                r = log_print(ctl, lines);
                 if (r >= 0 && !complete)
                         return copy_logs(ctl, fds);
         }
@@ -190,57 +133,35 @@ static int print_merged(Ctl *ctl, const char *id, const int fds[static 2])
                                     : STATUS_OK;
 }
 
-/* The complete lines of what was read; at its end the rest too. */
-static void print_json_lines(const Ctl *ctl, GString *text, int stream, bool at_end)
+static int print_files(Ctl *ctl, const char *id, const LogsOptions *options, const int fds[static 2])
 {
-        LogLine line = { .stream = stream, .time_usec = (uint64_t) g_get_real_time() };
-        size_t done = 0;
+        bool both = fds[0] >= 0 && fds[1] >= 0;
 
-        while (done < text->len) {
-                const char *begin = text->str + done, *newline = memchr(begin, '\n', text->len - done);
+        if (options->follow && (both || ctl->json != JSON_OFF))
+                return log_follow(ctl, id, fds);
+        if (options->follow || (!both && ctl->json == JSON_OFF))
+                return copy_logs(ctl, fds);
 
-                if (!newline && !at_end)
-                        break;
-                line.text = begin;
-                line.size = newline ? (size_t) (newline + 1 - begin) : text->len - done;
-                print_json_line(ctl, &line);
-                done += line.size;
-        }
-        g_string_erase(text, 0, (gssize) done);
-        (void) fflush(stdout);
+        return print_merged(ctl, id, fds);
 }
 
-/* The time of a line is that of its coming. */
-static int follow_json(Ctl *ctl, const int fds[static 2])
+/* Without files it is the journal that has the log. */
+static int print_journal(Ctl *ctl, nx_task *task, const LogsOptions *options, const nx_error *error)
 {
-        g_autoptr(GString) out = g_string_new(NULL);
-        g_autoptr(GString) err = g_string_new(NULL);
-        GString *const texts[] = { out, err };
-        struct pollfd polled[] = { { .fd = fds[0], .events = POLLIN }, { .fd = fds[1], .events = POLLIN },
-                { .fd = STDOUT_FILENO } };
-        g_autofree char *buffer = g_malloc(READ_SIZE);
+        LogJournalOptions journal = {
+                .streams = { !options->only_stderr, !options->only_stdout },
+                .lines = options->lines,
+                .follow = options->follow,
+        };
+        int r;
 
-        while (polled[0].fd >= 0 || polled[1].fd >= 0) {
-                if (poll(polled, G_N_ELEMENTS(polled), -1) < 0 && errno != EINTR)
-                        return ctl_fail_text(
-                                        ctl, STATUS_FAILED, "Cannot read the log: %s", g_strerror(errno));
-                if (polled[2].revents & (POLLERR | POLLHUP))
-                        break;
-                for (int i = 0; i < 2; i++) {
-                        ssize_t n;
+        r = log_journal_print(ctl, task, &journal);
+        if (r == -ENODATA)
+                return ctl_fail(ctl, error);
 
-                        if (polled[i].fd < 0 || polled[i].revents == 0)
-                                continue;
-                        n = read(polled[i].fd, buffer, READ_SIZE);
-                        if (n > 0)
-                                g_string_append_len(texts[i], buffer, n);
-                        else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-                                polled[i].fd = -1;
-                        print_json_lines(ctl, texts[i], i, polled[i].fd < 0);
-                }
-        }
-
-        return STATUS_OK;
+        return r < 0 && r != -EPIPE
+                        ? ctl_fail_text(ctl, STATUS_FAILED, "Cannot read the journal: %s", g_strerror(-r))
+                        : STATUS_OK;
 }
 
 static int print_logs(Ctl *ctl, nx_task *task, const LogsOptions *options)
@@ -248,19 +169,17 @@ static int print_logs(Ctl *ctl, nx_task *task, const LogsOptions *options)
         const char *const streams[] = { options->only_stderr ? NULL : "stdout",
                 options->only_stdout ? NULL : "stderr" };
         int fds[] = { -1, -1 }, status = STATUS_OK;
+        g_autoptr(nx_error) error = NULL;
 
-        for (size_t i = 0; status == STATUS_OK && i < G_N_ELEMENTS(streams); i++) {
-                g_autoptr(nx_error) error = NULL;
-
-                if (streams[i] && open_stream(task, options, streams[i], fds + i, &error) < 0)
-                        status = ctl_fail(ctl, error);
-        }
-        if (status == STATUS_OK && options->follow)
-                status = ctl->json == JSON_OFF ? copy_logs(ctl, fds) : follow_json(ctl, fds);
-        else if (status == STATUS_OK)
-                status = ctl->json == JSON_OFF && (fds[0] < 0 || fds[1] < 0)
-                                ? copy_logs(ctl, fds)
-                                : print_merged(ctl, nx_task_get_id(task), fds);
+        for (size_t i = 0; !error && i < G_N_ELEMENTS(streams); i++)
+                if (streams[i])
+                        (void) open_stream(task, options, streams[i], fds + i, &error);
+        if (!error)
+                status = print_files(ctl, nx_task_get_id(task), options, fds);
+        else if (nx_error_get_code(error) == NX_ERROR_LOG_FAILED)
+                status = print_journal(ctl, task, options, error);
+        else
+                status = ctl_fail(ctl, error);
 
         for (size_t i = 0; i < G_N_ELEMENTS(fds); i++)
                 if (fds[i] >= 0)

@@ -231,6 +231,8 @@ TEST_F(Cli, LogsAreInTheOrderOfTheirWriting)
         EXPECT_EQ(sh("nomad-executorctl logs web 2>/dev/null").text, "o1\no1\n");
         EXPECT_EQ(sh("nomad-executorctl logs -n 1 web 2>&1").text, "o1\ne3\n");
         EXPECT_EQ(sh("nomad-executorctl logs --stderr web").text, "e1\ne2\ne3\n");
+        EXPECT_EQ(sh("timeout 60 nomad-executorctl logs -f web 2>&1 | head -n 5").text,
+                        "o1\ne1\ne2\no1\ne3\n");
 
         Output output = sh("nomad-executorctl logs --json=short web | python3 -c 'import json, sys, time\n"
                            "before = 0\n"
@@ -251,6 +253,57 @@ TEST_F(Cli, LogsAreInTheOrderOfTheirWriting)
                         0);
         ASSERT_TRUE(eventually([&] { return journal({ "NOMAD_TASK_ID=web" }).size() == 6; }));
         EXPECT_EQ(sh("nomad-executorctl logs web 2>&1").text, "o1\ne1\ne2\no1\ne3\n");
+}
+
+TEST_F(Cli, LogsOfATaskWithoutFiles)
+{
+        const std::string gate = "t() { until [ -e /tmp/words-$1 ]; do sleep 0.02; done; }; ";
+        const std::vector<std::string> targets = { "journal" };
+
+        EXPECT_EQ(sh("rm -f /tmp/words-*").status, 0);
+        start("web",
+                        script(gate + "echo o1; t 1; echo e1 >&2; t 2; echo o2; t 3; echo e2 >&2; t 4; printf o3")
+                                        .set("LogTargets", targets));
+        for (size_t n = 1; n <= 3; n++) {
+                ASSERT_TRUE(eventually([&] { return journal({ "NOMAD_TASK_ID=web" }).size() == n; }));
+                if (n < 3) {
+                        ASSERT_EQ(sh("touch /tmp/words-" + std::to_string(n)).status, 0);
+                }
+        }
+
+        EXPECT_EQ(sh("nomad-executorctl logs web 2>&1").text, "o1\ne1\no2\n");
+        EXPECT_EQ(sh("nomad-executorctl logs web 2>/dev/null").text, "o1\no2\n");
+        EXPECT_EQ(sh("nomad-executorctl logs -n 1 web 2>&1").text, "e1\no2\n");
+        EXPECT_EQ(sh("nomad-executorctl logs --stderr web").text, "e1\n");
+        EXPECT_EQ(sh("nomad-executorctl logs --json=short web | sed 's/:[0-9][0-9]*/:N/'").text,
+                        "{\"stream\":\"stdout\",\"time\":N,\"text\":\"o1\"}\n"
+                        "{\"stream\":\"stderr\",\"time\":N,\"text\":\"e1\"}\n"
+                        "{\"stream\":\"stdout\",\"time\":N,\"text\":\"o2\"}\n");
+        EXPECT_EQ(sh("timeout 60 nomad-executorctl logs -f web 2>&1 | head -n 1").text, "o1\n");
+        EXPECT_EQ(sh("timeout 60 nomad-executorctl logs -f web >/tmp/words-log 2>&1 & "
+                     "t() { until [ $(wc -l </tmp/words-log) = $1 ]; do sleep 0.02; done; touch /tmp/words-$1; }; "
+                     "t 3; t 4; wait $!; echo $?; cat /tmp/words-log")
+                                        .text,
+                        "0\no1\ne1\no2\ne2\no3\n");
+        EXPECT_EQ(wait("web"), (Exit{ "success", 0, 0, false }));
+        EXPECT_EQ(sh("nomad-executorctl logs web 2>&1").text, "o1\ne1\no2\ne2\no3\n");
+
+        release("web");
+        start("web", script("echo other").set("LogTargets", targets));
+        EXPECT_EQ(wait("web"), (Exit{ "success", 0, 0, false }));
+        EXPECT_EQ(sh("nomad-executorctl logs web 2>&1").text, "other\n") << "since the start of the task";
+}
+
+TEST_F(Cli, LogsOfATaskWithoutAny)
+{
+        start("web", script("echo out").set("LogTargets", std::vector<std::string>{}));
+        EXPECT_EQ(wait("web"), (Exit{ "success", 0, 0, false }));
+        for (const char *follow : { "--follow", "--stdout" }) {
+                Output output = ctl({ "logs", follow, "web" });
+
+                EXPECT_EQ(output.status, 1) << output;
+                EXPECT_NE(output.text.find("Task 'web' has no log"), std::string::npos) << output;
+        }
 }
 
 /* Lines that the journal does not have any more, or splits, are all there all the same. */
