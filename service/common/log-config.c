@@ -150,7 +150,7 @@ const Option log_config_table[] = {
         { "StderrFifo", &option_type_string, FIELD(fifos[STREAM_STDERR]), option_invalid_unless_absolute,
                         0 },
         LOG_OUTPUT_OPTIONS(0),
-        { "MainPIDLink", &option_type_string, FIELD(main_pid_link), option_invalid_unless_absolute, 0 },
+        { "MainPIDFile", &option_type_string, FIELD(main_pid_file), option_invalid_unless_absolute, 0 },
 };
 const size_t log_config_table_size = G_N_ELEMENTS(log_config_table);
 

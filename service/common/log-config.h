@@ -37,7 +37,7 @@ typedef struct LogConfig {
         char *user;
         char *group;
         char **groups;
-        char *main_pid_link;
+        char *main_pid_file;
         uint64_t set; /* which entries of the table were given */
 } LogConfig;
 

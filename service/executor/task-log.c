@@ -81,7 +81,7 @@ static int append_user(sd_bus_message *m, const Task *task)
 
 static int append_config(sd_bus_message *m, const Task *task, int stdout_fd, int stderr_fd)
 {
-        g_autofree char *link = task_state_path(task, MAIN_PID_LINK);
+        g_autofree char *pid_file = task_state_path(task, MAIN_PID_FILE);
         int r;
 
         r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
@@ -100,7 +100,7 @@ static int append_config(sd_bus_message *m, const Task *task, int stdout_fd, int
         r = sd_bus_message_append(m, "{sv}", "Unit", "s", task->unit);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "{sv}", "MainPIDLink", "s", link);
+        r = sd_bus_message_append(m, "{sv}", "MainPIDFile", "s", pid_file);
         if (r < 0)
                 return r;
         r = append_spec(m, &task->spec);

@@ -2,11 +2,13 @@
 #include "journal-sink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "line.h"
 
 /* The lines of one call to journal_send(), and where in the data each ends. */
@@ -38,32 +40,40 @@ JournalSink *journal_sink_free(JournalSink *sink)
 
         backlog_free(sink->backlog);
         g_free(sink->backlog_name);
-        g_free(sink->pid_link);
+        g_free(sink->pid_file);
         g_string_free(sink->fields, TRUE);
         g_clear_pointer(&sink->partial, g_byte_array_unref);
         g_free(sink);
         return NULL;
 }
 
-void journal_sink_set_pid_link(JournalSink *sink, const char *path)
+void journal_sink_set_pid_file(JournalSink *sink, const char *path)
 {
-        g_free(sink->pid_link);
-        sink->pid_link = g_strdup(path);
+        g_free(sink->pid_file);
+        sink->pid_file = g_strdup(path);
         sink->pid_deadline = 0;
 }
 
-/* -ENOENT: there is no link, or not yet. */
-static int read_pid_link(const char *path, uint32_t *ret)
+/* -ENOENT: there is no file, or it is not complete yet. */
+static int read_pid_file(const char *path, uint32_t *ret)
 {
+        _cleanup_close_ int fd = -1;
         char text[16];
         guint64 pid;
         ssize_t n;
 
-        n = readlink(path, text, sizeof text - 1);
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        n = read(fd, text, sizeof text);
         if (n < 0)
                 return -errno;
+        if (n == 0)
+                return -ENOENT;
+        if (text[n - 1] != '\n')
+                return -EBADMSG;
 
-        text[n] = '\0';
+        text[n - 1] = '\0';
         if (!g_ascii_string_to_unsigned(text, 10, 1, INT32_MAX, &pid, NULL))
                 return -EBADMSG;
 
@@ -78,10 +88,10 @@ static int learn_pid(JournalSink *sink)
         gint64 now;
         int r;
 
-        if (!sink->pid_link)
+        if (!sink->pid_file)
                 return 0;
 
-        r = read_pid_link(sink->pid_link, &pid);
+        r = read_pid_file(sink->pid_file, &pid);
         if (r == -ENOENT) {
                 now = g_get_monotonic_time();
                 if (sink->pid_deadline == 0)
@@ -91,7 +101,7 @@ static int learn_pid(JournalSink *sink)
 
         if (r >= 0)
                 g_string_append_printf(sink->fields, "SYSLOG_PID=%" PRIu32 "\n", pid);
-        g_clear_pointer(&sink->pid_link, g_free);
+        g_clear_pointer(&sink->pid_file, g_free);
         return 0;
 }
 

@@ -31,7 +31,7 @@ typedef struct JournalSink {
         Journal *journal; /* not owned */
         Counters *counters;
         GString *fields;
-        char *pid_link;      /* tells who writes; NULL: nothing does, or it is among the fields */
+        char *pid_file;      /* tells who writes; NULL: nothing does, or it is among the fields */
         gint64 pid_deadline; /* lines wait for it until then; 0: there were none yet */
         int priority;
         size_t entry_max; /* longer lines are several entries */
@@ -52,8 +52,8 @@ JournalSink *journal_sink_new(Journal *journal, Counters *counters, GString *fie
 JournalSink *journal_sink_free(JournalSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalSink, journal_sink_free)
 
-/* PATH, a symbolic link that may be yet to come, has the pid for the field SYSLOG_PID. */
-void journal_sink_set_pid_link(JournalSink *sink, const char *path);
+/* PATH, a file that may be yet to come, has the pid for the field SYSLOG_PID. */
+void journal_sink_set_pid_file(JournalSink *sink, const char *path);
 
 /* Sends or drops the lines of DATA. RET_DONE: how far it is done with DATA; what follows is to be given again.
  * -EAGAIN: stopped because of a slow journal, try again soon. */

@@ -131,7 +131,7 @@ static JournalSink *make_journal_sink(TaskLog *log, StreamKind kind)
 
         sink = journal_sink_new(log->manager->journal, log->counters, fields,
                         kind == STREAM_STDOUT ? LOG_INFO : LOG_ERR);
-        journal_sink_set_pid_link(sink, log->config.main_pid_link);
+        journal_sink_set_pid_file(sink, log->config.main_pid_file);
         return sink;
 }
 

@@ -76,9 +76,9 @@ typedef struct SpawnReply {
 #define EXIT_RECORD  "exit"
 #define LEFT_RECORD  "left"
 
-/* In the state directory: a symbolic link whose target is the decimal pid of the task's main process. It is
- * there before that process is the program, except that of a container, whose pid the runtime tells. */
-#define MAIN_PID_LINK "main-pid"
+/* In the state directory: the pid of the task's main process, as a line. It is there before that process is the
+ * program, except that of a container, whose pid the runtime tells. */
+#define MAIN_PID_FILE "main-pid"
 
 /* The cgroups below the scope's. */
 #define SUPERVISOR_CGROUP "supervisor"

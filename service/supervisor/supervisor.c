@@ -139,13 +139,21 @@ static int prepare_stdio(Supervisor *s)
                         : 0;
 }
 
-/* For the log, which does without it where there is no room. One call, so that nobody sees half of it. */
-static void link_main_pid(pid_t pid)
+/* For the log, which does without it where there is no room. */
+static void tell_main_pid(pid_t pid)
 {
         char text[16];
+        int fd, n;
 
-        (void) snprintf(text, sizeof text, "%d", (int) pid);
-        (void) !symlinkat(text, SUPERVISOR_STATE_FD, MAIN_PID_LINK);
+        fd = openat(SUPERVISOR_STATE_FD, MAIN_PID_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                        0600);
+        if (fd < 0)
+                return;
+
+        n = snprintf(text, sizeof text, "%d\n", (int) pid);
+        if (write(fd, text, (size_t) n) != n)
+                (void) unlinkat(SUPERVISOR_STATE_FD, MAIN_PID_FILE, 0);
+        (void) close(fd);
 }
 
 static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
@@ -162,7 +170,7 @@ static int run_child(const Supervisor *s, pid_t *ret, ChildReport *ret_failure)
 
         pid = fork_into_cgroup(s->cgroup.task_fd, 0);
         if (pid == 0) {
-                link_main_pid(getpid());
+                tell_main_pid(getpid());
                 child_run(&s->launch, fds[1]);
         }
         (void) close(fds[1]);
@@ -201,7 +209,7 @@ static int start_task(Supervisor *s)
                 r = run_child(s, &s->pid, &failure);
         if (r >= 0) {
                 if (s->launch.runtime_pid)
-                        link_main_pid(s->pid);
+                        tell_main_pid(s->pid);
                 return -1;
         }
 

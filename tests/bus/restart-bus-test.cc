@@ -314,7 +314,7 @@ TEST_F(RestartBus, StateThatIsNoTask)
         ASSERT_EQ(system(("cd " + tasks +
                                   " && mkdir empty garbage newer other && echo '{' > garbage/task.json"
                                   " && sed 's/\"Id\"/\"Extra\":{\"x\":[1]},\"Id\"/; s/:\"web\"/:\"newer\"/' web/task.json"
-                                  " > newer/task.json && cp -a web/* other/ && cp web/exit web/start newer/ && touch file")
+                                  " > newer/task.json && cp web/* other/ && cp web/exit web/start newer/ && touch file")
                                                   .c_str()),
                         0);
         ASSERT_TRUE(executor->start());

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <memory>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "journal-sink.h"
 #include "logmon-log-fixture.h"
 
-/* SYSLOG_PID, which a symbolic link tells. */
+/* SYSLOG_PID, which a file tells. */
 
 namespace
 {
@@ -37,7 +38,7 @@ class JournalPid : public StreamTest
                 journald = std::make_unique<FakeJournald>(dir / "socket");
                 sink = stream->journal =
                                 journal_sink_new(journal, &counters, g_string_new("A=b\n"), LOG_INFO);
-                journal_sink_set_pid_link(sink, link.c_str());
+                journal_sink_set_pid_file(sink, file.c_str());
         }
 
         void TearDown() override
@@ -54,12 +55,12 @@ class JournalPid : public StreamTest
                 return done;
         }
 
-        void make_link(const char *target)
+        void make_file(const std::string &text)
         {
-                ASSERT_EQ(symlink(target, link.c_str()), 0);
+                dir.write("pid", text);
         }
 
-        const std::string link = dir / "pid";
+        const std::string file = dir / "pid";
         std::unique_ptr<FakeJournald> journald;
         Journal *journal = nullptr;
         JournalSink *sink = nullptr;
@@ -67,9 +68,9 @@ class JournalPid : public StreamTest
 
 TEST_F(JournalPid, IsInEachEntry)
 {
-        make_link("4711");
+        make_file("4711\n");
         show("one\n");
-        ASSERT_EQ(unlink(link.c_str()), 0);
+        ASSERT_EQ(unlink(file.c_str()), 0);
         show("two\nthree\n");
         EXPECT_EQ(pids(journald->take()), (Texts{ "4711", "4711", "4711" }));
 }
@@ -78,7 +79,7 @@ TEST_F(JournalPid, LinesWaitForIt)
 {
         EXPECT_EQ(show("one\n", -EAGAIN), 0U);
         EXPECT_TRUE(journald->take().empty());
-        make_link("4711");
+        make_file("4711\n");
         EXPECT_EQ(show("one\ntwo\n"), 8U);
 
         const auto entries = journald->take();
@@ -94,7 +95,7 @@ TEST_F(JournalPid, LinesDoNotWaitForEver)
         ASSERT_GT(sink->pid_deadline, 0);
         sink->pid_deadline = g_get_monotonic_time();
         show("one\n");
-        make_link("4711");
+        make_file("4711\n");
         show("two\n");
         EXPECT_EQ(pids(journald->take()), (Texts{ "", "4711" })) << "late is better than never";
 }
@@ -115,7 +116,7 @@ TEST_F(JournalPid, FilesDoNotWait)
         EXPECT_EQ(dir.read("redis.stdout.0"), "one\n");
         EXPECT_TRUE(journald->take().empty());
 
-        make_link("4711");
+        make_file("4711\n");
         feed("two\n");
         EXPECT_EQ(pids(journald->take()), (Texts{ "4711", "4711" }));
         EXPECT_EQ(pump.n_backlogs, 0U);
@@ -123,34 +124,51 @@ TEST_F(JournalPid, FilesDoNotWait)
 
 TEST_F(JournalPid, WhatIsNoPidIsNoField)
 {
-        for (const char *target : { "0", "-1", "12a", "4294967296", "/etc/passwd", "1\nMESSAGE=forged" }) {
-                make_link(target);
-                journal_sink_set_pid_link(sink, link.c_str());
+        for (const char *text : { "0\n", "-1\n", "12a\n", "12", "4294967296\n", "\n", "1\nMESSAGE=forged\n",
+                             "12345678901234567890\n" }) {
+                make_file(text);
+                journal_sink_set_pid_file(sink, file.c_str());
                 show("line\n");
-                EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << target;
-                ASSERT_EQ(unlink(link.c_str()), 0);
+                EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << text;
         }
 
-        dir.write("pid", "4711");
-        journal_sink_set_pid_link(sink, link.c_str());
+        ASSERT_EQ(unlink(file.c_str()), 0);
+        ASSERT_EQ(mkdir(file.c_str(), 0700), 0);
+        journal_sink_set_pid_file(sink, file.c_str());
         show("line\n");
-        EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << "a file";
+        EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << "a directory";
+        ASSERT_EQ(rmdir(file.c_str()), 0);
+
+        dir.write("target", "4711\n");
+        ASSERT_EQ(symlink((dir / "target").c_str(), file.c_str()), 0);
+        journal_sink_set_pid_file(sink, file.c_str());
+        show("line\n");
+        EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << "a symbolic link";
+}
+
+TEST_F(JournalPid, AnEmptyFileIsNotCompleteYet)
+{
+        make_file("");
+        EXPECT_EQ(show("one\n", -EAGAIN), 0U);
+        make_file("4711\n");
+        show("one\n");
+        EXPECT_EQ(pids(journald->take()), (Texts{ "4711" }));
 }
 
 /* The path is in the log's state, for a process that comes later. */
 TEST_F(Logmon, EntriesHaveThePidOfTheTask)
 {
         const std::unique_ptr<FakeJournald> own = std::move(journald);
-        const std::string link = dir / "main-pid";
+        const std::string file = dir / "main-pid";
         LogConfig config;
 
-        ASSERT_EQ(symlink("4711", link.c_str()), 0);
+        dir.write("main-pid", "4711\n");
         fill(&config);
         config.fifos[STREAM_STDOUT] = g_strdup((dir / "out").c_str());
-        config.main_pid_link = g_strdup(link.c_str());
+        config.main_pid_file = g_strdup(file.c_str());
         g_strfreev(config.targets);
         config.targets = g_strsplit("journal", ",", -1);
-        for (const char *key : { "StdoutFifo", "MainPIDLink" })
+        for (const char *key : { "StdoutFifo", "MainPIDFile" })
                 set(&config, key);
         ASSERT_GE(start(&config), 0);
 
@@ -169,7 +187,7 @@ TEST_F(Logmon, EntriesHaveThePidOfTheTask)
         reboot();
         log = static_cast<TaskLog *>(g_hash_table_lookup(manager->logs, "web"));
         ASSERT_NE(log, nullptr);
-        EXPECT_STREQ(log->config.main_pid_link, link.c_str());
+        EXPECT_STREQ(log->config.main_pid_file, file.c_str());
 }
 
 } // namespace
