@@ -26,7 +26,10 @@ static std::string from_environment(const char *name)
 
 std::string build_directory()
 {
-        return from_environment("NOMAD_BUILD_DIR");
+        /* the services of another build can be tried with the same programs */
+        const std::string other = from_environment("NOMAD_SERVICE_BUILD_DIR");
+
+        return other.empty() ? from_environment("NOMAD_BUILD_DIR") : other;
 }
 
 std::string source_directory()

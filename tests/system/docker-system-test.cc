@@ -460,17 +460,11 @@ TEST_F(Docker, CommandLine)
         EXPECT_NE(output.text.find("Endpoint must be"), std::string::npos) << output;
 }
 
-#ifdef __SANITIZE_ADDRESS__
-#define LARGE_LINES 65536
-#else
-#define LARGE_LINES 1048576
-#endif
-
 /* Lines of 1 KiB, a GiB of them, with the faster of the engine's own logging drivers: most of the time is the engine's. What they are to
  * be is had from the same script outside. */
 TEST_F(Docker, LargeOutput)
 {
-        const uint64_t lines = LARGE_LINES;
+        const uint64_t lines = services_have_sanitizers() ? 65536 : 1048576;
         const std::string script =
                         "yes $(printf %01017d 0) | head -n " + std::to_string(lines) + " | cat -n";
         const std::string container = start_container(script,

@@ -69,3 +69,25 @@ static std::string name_of(const testing::TestParamInfo<int> &info)
 
 INSTANTIATE_TEST_SUITE_P(Places, EngineCrash,
                 testing::Range((int) FAULT_CONTAINER_START_SAVED, (int) FAULT_CONTAINER_ENDED + 1), name_of);
+
+/* These wait for time-outs of the service. They are here because fault tests run with one build only. */
+
+/* 30 s, then it is tried again. */
+TEST_F(Engine, HangsAndComesBack)
+{
+        start_engine("hang", 1, 1000);
+        must_follow("fake", fake());
+        expect_all(1000);
+        EXPECT_NE(container_property("fake", "LastError").find("imed out"), std::string::npos)
+                        << container_property("fake", "LastError");
+}
+
+/* A minute, then it is asked whether the container still runs. */
+TEST_F(Engine, StreamThatHangs)
+{
+        start_engine("silent", 1, 1000);
+        must_follow("fake", fake());
+        EXPECT_TRUE(await_state("fake", "following"));
+        EXPECT_EQ(result_of("fake", std::chrono::seconds(90)), "exited");
+        expect_all(1000);
+}

@@ -78,29 +78,6 @@ TEST_F(Engine, HugeFrame)
         EXPECT_LT(memory_peak(), MEMORY_KIB + memory_now());
 }
 
-/* These wait for time-outs of the service, so that they are in one of the two builds only. */
-#ifdef __SANITIZE_ADDRESS__
-/* 30 s, then it is tried again. */
-TEST_F(Engine, HangsAndComesBack)
-{
-        start_engine("hang", 1, 1000);
-        must_follow("fake", fake());
-        expect_all(1000);
-        EXPECT_NE(container_property("fake", "LastError").find("imed out"), std::string::npos)
-                        << container_property("fake", "LastError");
-}
-
-/* A minute, then it is asked whether the container still runs. */
-TEST_F(Engine, StreamThatHangs)
-{
-        start_engine("silent", 1, 1000);
-        must_follow("fake", fake());
-        EXPECT_TRUE(await_state("fake", "following"));
-        EXPECT_EQ(result_of("fake", std::chrono::seconds(90)), "exited");
-        expect_all(1000);
-}
-#endif
-
 /* It is given 10 s, and not more than CONTAINER_STOP_WAITERS_MAX callers may wait for that. */
 TEST_F(Engine, StopOfOneThatHangs)
 {

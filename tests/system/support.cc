@@ -217,6 +217,12 @@ Spec script(const std::string &text)
         return Spec().set("Command", "/bin/sh").set("Arguments", std::vector<std::string>{ "-c", text });
 }
 
+bool services_have_sanitizers()
+{
+        return read_file("/usr/libexec/nomad-executor/nomad-logmon").find("__asan_init") !=
+                        std::string::npos;
+}
+
 pid_t main_pid(const std::string &unit)
 {
         return (pid_t) std::atoi(

@@ -45,6 +45,8 @@ std::string log_of(const std::string &id, const std::string &stream, unsigned in
 /* A shell script as a task, logged in the default place. */
 Spec script(const std::string &text);
 
+/* The services are slower and larger with them. */
+bool services_have_sanitizers();
 pid_t main_pid(const std::string &unit);
 /* SIGKILL to the main process of a unit; returns when it is gone. */
 void kill_service(const std::string &unit);

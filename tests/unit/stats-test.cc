@@ -431,7 +431,7 @@ TEST_F(StatsRead, NoMoreDescriptors)
 /* The table is the documentation: the same keys, in the same order, with the same types and places. */
 TEST(StatsDocumentation, IsTheTable)
 {
-        std::ifstream file(std::string(SOURCE_ROOT) + "/dbus/org.nomad.Executor.Task.xml");
+        std::ifstream file(std::string(g_getenv("NOMAD_SOURCE_DIR")) + "/dbus/org.nomad.Executor.Task.xml");
         std::ostringstream all;
         std::string text, line;
         size_t i = 0;
