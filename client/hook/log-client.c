@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "call-again.h"
 #include "cleanup.h"
 #include "error.h"
 #include "log-config.h"
@@ -14,27 +15,40 @@
 
 typedef int (*Fill)(sd_bus_message *m, const void *userdata);
 
+static int call_once(nx_connection *connection, const char *path, const char *interface, const char *member,
+                Fill fill, const void *userdata, uint64_t timeout_usec, sd_bus_message **ret,
+                sd_bus_error *bus_error)
+{
+        g_autoptr(sd_bus_message) m = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(connection->bus, &m, LOGMON_NAME, path, interface, member);
+        if (r < 0)
+                return r;
+        r = fill(m, userdata);
+        if (r < 0)
+                return r;
+
+        return sd_bus_call(connection->bus, m, timeout_usec, bus_error, ret);
+}
+
 /* All calls here may be made twice without harm. */
 static int call(nx_connection *connection, const char *path, const char *interface, const char *member,
                 Fill fill, const void *userdata, sd_bus_message **ret, sd_bus_error *bus_error)
 {
-        int r = -EHOSTDOWN;
+        CallAgain again = call_again_begin(LOG_CALL_TIMEOUT_USEC);
+        uint64_t delay;
+        int r;
 
-        for (int i = 0; i < LOG_CALL_TRIES; i++) {
-                g_autoptr(sd_bus_message) m = NULL;
+        for (;;) {
+                r = call_once(connection, path, interface, member, fill, userdata, call_again_send(&again),
+                                ret, bus_error);
+                if (r >= 0 || !call_again_after(&again, bus_error, &delay))
+                        return r;
 
                 sd_bus_error_free(bus_error);
-                r = sd_bus_message_new_method_call(
-                                connection->bus, &m, LOGMON_NAME, path, interface, member);
-                if (r >= 0)
-                        r = fill(m, userdata);
-                if (r >= 0)
-                        r = sd_bus_call(connection->bus, m, LOG_CALL_TIMEOUT_USEC, bus_error, ret);
-                if (r >= 0 || !error_is_restart(bus_error))
-                        break;
+                g_usleep(delay);
         }
-
-        return r;
 }
 
 static int fill_get_state(sd_bus_message *m, G_GNUC_UNUSED const void *userdata)

@@ -9,9 +9,8 @@ G_BEGIN_DECLS
 #define LOGMON_PATH "/org/nomad/Logmon"
 #define LOG_PATH    LOGMON_PATH "/log"
 
-/* How long a call may take, as in Nomad, and how often it is made when nomad-logmon goes away during it. */
+/* How long a call may take, as in Nomad. */
 #define LOG_CALL_TIMEOUT_USEC (UINT64_C(60) * G_USEC_PER_SEC)
-#define LOG_CALL_TRIES        4
 
 /* 1, or 0 for a log that is not there or is stopped. */
 int log_client_is_running(nx_connection *connection, const char *path, nx_error **ret_error);

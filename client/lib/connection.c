@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include "call-again.h"
 #include "cleanup.h"
 #include "error.h"
 #include "export.h"
@@ -135,18 +136,21 @@ int connection_call_again(nx_connection *connection, sd_bus_message *m, uint64_t
                 sd_bus_message **ret, nx_error **ret_error)
 {
         g_autoptr(sd_bus_message) call = sd_bus_message_ref(m);
+        CallAgain again = call_again_begin(timeout_usec);
 
         for (;;) {
                 g_auto(sd_bus_error) bus_error = SD_BUS_ERROR_NULL;
                 g_autoptr(sd_bus_message) copy = NULL;
+                uint64_t delay;
                 int r;
 
-                r = sd_bus_call(connection->bus, call, timeout_usec, &bus_error, ret);
+                r = sd_bus_call(connection->bus, call, call_again_send(&again), &bus_error, ret);
                 if (r >= 0)
                         return 0;
-                if (!error_is_restart(&bus_error))
+                if (!call_again_after(&again, &bus_error, &delay))
                         return error_set_bus(ret_error, &bus_error, r);
 
+                g_usleep(delay);
                 r = copy_call(connection, call, &copy);
                 if (r < 0)
                         return error_set_bus(ret_error, NULL, r);

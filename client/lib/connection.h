@@ -31,7 +31,8 @@ int connection_new_call(nx_connection *connection, const char *path, const char 
 /* Sends it and waits for the reply; RET may be NULL. */
 int connection_call(nx_connection *connection, sd_bus_message *m, uint64_t timeout_usec,
                 sd_bus_message **ret, nx_error **ret_error);
-/* For a call that can be made twice without harm: made again when the service was restarted under it. */
+/* For a call that can be made twice without harm: made again, by the rule of call-again.h, when the service
+ * died under it. */
 int connection_call_again(nx_connection *connection, sd_bus_message *m, uint64_t timeout_usec,
                 sd_bus_message **ret, nx_error **ret_error);
 int connection_get_all(nx_connection *connection, const char *path, const char *interface, nx_values **ret,

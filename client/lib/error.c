@@ -90,11 +90,6 @@ int error_set_errno(nx_error **ret, int r, const char *what)
         return r;
 }
 
-gboolean error_is_restart(const sd_bus_error *bus_error)
-{
-        return sd_bus_error_has_name(bus_error, SD_BUS_ERROR_NO_REPLY);
-}
-
 /* Without a reply: what this side of the bus found. */
 static int set_local(nx_error **ret, int r)
 {

@@ -14,9 +14,6 @@ int error_set_bus(nx_error **ret, const sd_bus_error *bus_error, int r);
 /* For what can only be a failure of this process: no memory, no descriptors. */
 int error_set_errno(nx_error **ret, int r, const char *what);
 
-/* The service went away before it answered: it is started again by the next call. */
-gboolean error_is_restart(const sd_bus_error *bus_error);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(nx_error, nx_error_free)
 
 G_END_DECLS

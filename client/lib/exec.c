@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "call-again.h"
 #include "cleanup.h"
 #include "error.h"
 #include "export.h"
@@ -22,6 +23,7 @@ struct nx_exec {
         int fds[3];
         nx_exec_handler handler;
         void *userdata;
+        CallAgain again;
         sd_bus_slot *slot;
 };
 
@@ -275,9 +277,11 @@ static int on_reply(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_
         g_autoptr(nx_error) error = NULL;
         const sd_bus_error *bus_error = sd_bus_message_get_error(reply);
         int code = -1, signal = -1, r;
+        uint64_t delay;
 
         exec->slot = sd_bus_slot_unref(exec->slot);
-        if (bus_error && error_is_restart(bus_error)) {
+        if (bus_error && call_again_after(&exec->again, bus_error, &delay)) {
+                /* at once, as in wait.c */
                 if (call_wait(exec, &error) >= 0)
                         return 0;
         } else if (bus_error) {
@@ -300,7 +304,8 @@ static int call_wait(nx_exec *exec, nx_error **ret_error)
         r = new_wait(exec, &m, ret_error);
         if (r < 0)
                 return r;
-        r = sd_bus_call_async(exec->task->connection->bus, &exec->slot, m, on_reply, exec, UINT64_MAX);
+        r = sd_bus_call_async(exec->task->connection->bus, &exec->slot, m, on_reply, exec,
+                        call_again_send(&exec->again));
         return r < 0 ? error_set_bus(ret_error, NULL, r) : 0;
 }
 
@@ -311,5 +316,6 @@ EXPORT int nx_exec_wait_async(nx_exec *exec, nx_exec_handler handler, void *user
 
         exec->handler = handler;
         exec->userdata = userdata;
+        exec->again = call_again_begin(UINT64_MAX);
         return call_wait(exec, ret_error);
 }

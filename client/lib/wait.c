@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 
+#include "call-again.h"
 #include "cleanup.h"
 #include "error.h"
 #include "export.h"
@@ -11,6 +12,7 @@ struct nx_wait {
         nx_task *task;
         nx_wait_handler handler;
         void *userdata;
+        CallAgain again;
         sd_bus_slot *slot;
 };
 
@@ -94,10 +96,12 @@ static int on_reply(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_
         g_autoptr(nx_error) error = NULL;
         const sd_bus_error *bus_error = sd_bus_message_get_error(reply);
         nx_exit exit;
+        uint64_t delay;
         int r;
 
         wait->slot = sd_bus_slot_unref(wait->slot);
-        if (bus_error && error_is_restart(bus_error)) {
+        if (bus_error && call_again_after(&wait->again, bus_error, &delay)) {
+                /* without the delay: a connection has no timer, and the bus starts the service before it answers */
                 r = call_wait(wait, &error);
                 if (r >= 0)
                         return 0;
@@ -121,7 +125,8 @@ static int call_wait(nx_wait *wait, nx_error **ret_error)
         r = task_new_call(wait->task, "Wait", &m, ret_error);
         if (r < 0)
                 return r;
-        r = sd_bus_call_async(wait->task->connection->bus, &wait->slot, m, on_reply, wait, UINT64_MAX);
+        r = sd_bus_call_async(wait->task->connection->bus, &wait->slot, m, on_reply, wait,
+                        call_again_send(&wait->again));
         return r < 0 ? error_set_bus(ret_error, NULL, r) : 0;
 }
 
@@ -134,6 +139,7 @@ EXPORT int nx_task_wait_async(
         wait->task = nx_task_ref(task);
         wait->handler = handler;
         wait->userdata = userdata;
+        wait->again = call_again_begin(UINT64_MAX);
         r = call_wait(wait, ret_error);
         if (r < 0) {
                 nx_wait_free(wait);

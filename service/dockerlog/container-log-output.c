@@ -7,15 +7,6 @@
 #include "fault.h"
 #include "log.h"
 
-#define LOGMON_NAME    "org.nomad.Logmon"
-#define LOGMON_PATH    "/org/nomad/Logmon"
-#define LOGMON_MANAGER "org.nomad.Logmon.Manager"
-
-/* Logmon may be killed at any moment. D-Bus starts it again for the next call, and its calls may be repeated. */
-#define LOGMON_ATTEMPTS_MAX 5U
-
-#define LOGMON_TIMEOUT_USEC UINT64_C(30000000)
-
 static const char *const stream_keys[] = {
         [STREAM_STDOUT] = "Stdout",
         [STREAM_STDERR] = "Stderr",
@@ -118,8 +109,9 @@ static void drop_pipes(ContainerLog *log)
                 }
 }
 
-static int append_start(sd_bus_message *m, const ContainerLog *log)
+static int append_start(sd_bus_message *m, void *userdata)
 {
+        const ContainerLog *log = userdata;
         int r;
 
         r = sd_bus_message_open_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
@@ -143,13 +135,11 @@ static void call_done(ContainerLog *log, const sd_bus_error *error)
 {
         ContainerDone called = g_steal_pointer(&log->called);
 
-        log->call = bus_call_free(log->call);
+        log->call = logmon_call_free(log->call);
         log->member = NULL;
         if (called)
                 called(log, error, log->called_userdata); /* the log may be freed by it */
 }
-
-static int send_call(ContainerLog *log);
 
 static int store_pipes(ContainerLog *log)
 {
@@ -169,18 +159,15 @@ static bool is_start(const ContainerLog *log)
         return g_strcmp0(log->member, "Start") == 0;
 }
 
-static int on_answered(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *ret_error)
+static void on_answered(const sd_bus_error *failure, void *userdata)
 {
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
         ContainerLog *log = userdata;
         int r;
 
-        (void) sd_bus_error_copy(&error, sd_bus_message_get_error(reply));
-        if (sd_bus_error_is_set(&error) && bus_error_peer_died(&error) &&
-                        ++log->attempts < LOGMON_ATTEMPTS_MAX && send_call(log) >= 0)
-                return 0;
-
-        if (is_start(log) && sd_bus_error_is_set(&error))
+        if (failure)
+                (void) sd_bus_error_copy(&error, failure);
+        if (is_start(log) && failure)
                 drop_pipes(log);
         else if (is_start(log)) {
                 fault_point(FAULT_CONTAINER_START_OPENED);
@@ -190,29 +177,6 @@ static int on_answered(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_b
                                         "systemd does not keep the pipes: %s", g_strerror(-r));
         }
         call_done(log, sd_bus_error_is_set(&error) ? &error : NULL);
-        return 0;
-}
-
-static int send_call(ContainerLog *log)
-{
-        g_autoptr(sd_bus_message) m = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(
-                        log->manager->bus, &m, LOGMON_NAME, LOGMON_PATH, LOGMON_MANAGER, log->member);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", log->id);
-        if (r < 0)
-                return r;
-        if (is_start(log)) {
-                r = append_start(m, log);
-                if (r < 0)
-                        return r;
-        }
-
-        log->call = bus_call_free(log->call);
-        return bus_queue_call(&log->manager->calls, m, on_answered, log, LOGMON_TIMEOUT_USEC, &log->call);
 }
 
 int container_log_call_logmon(ContainerLog *log, const char *member, ContainerDone done, void *userdata)
@@ -225,8 +189,8 @@ int container_log_call_logmon(ContainerLog *log, const char *member, ContainerDo
         log->member = member;
         log->called = done;
         log->called_userdata = userdata;
-        log->attempts = 0;
-        r = send_call(log);
+        r = logmon_call_new(&log->manager->calls, member, log->id, is_start(log) ? append_start : NULL,
+                        on_answered, log, &log->call);
         if (r < 0) {
                 log->member = NULL;
                 log->called = NULL;

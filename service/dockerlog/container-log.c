@@ -73,7 +73,7 @@ ContainerLog *container_log_free(ContainerLog *log)
 
         container_log_cancel(log);
         sd_event_source_disable_unref(log->timer);
-        bus_call_free(log->call);
+        logmon_call_free(log->call);
         for (size_t i = 0; i < STREAM_MAX; i++) {
                 sink_free(log->sinks[i]);
                 safe_close(log->read_fds[i]);

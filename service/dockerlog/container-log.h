@@ -9,6 +9,7 @@
 #include "endpoint.h"
 #include "fetch.h"
 #include "inspect.h"
+#include "logmon-call.h"
 #include "manager.h"
 #include "sink.h"
 #include "slot.h"
@@ -76,9 +77,8 @@ struct ContainerLog {
         uint64_t idle_bytes; /* when the idle check was made last */
         sd_event_source *timer;
 
-        BusCall *call;     /* of logmon */
-        unsigned attempts; /* of it */
-        const char *member;
+        LogmonCall *call;
+        const char *member;   /* of it */
         ContainerDone called; /* what is waiting for its reply */
         void *called_userdata;
         int read_fds[STREAM_MAX]; /* the ends that logmon is being given */

@@ -29,7 +29,7 @@ TaskLaunch *task_launch_free(TaskLaunch *launch)
 
         sd_bus_message_unref(launch->message);
         spawn_call_free(launch->spawn_call);
-        bus_call_free(launch->log_call);
+        logmon_call_free(launch->log_call);
         bus_call_free(launch->scope_call);
         bus_call_free(launch->invocation_call);
         sd_event_source_disable_unref(launch->status_source);
@@ -456,7 +456,7 @@ static void request(Task *task, pid_t supervisor)
         }
 
         launch->log_requested = true;
-        r = task_log_start(task, launch->stdout_fd, launch->stderr_fd, &launch->log_call);
+        r = task_log_start(task, &launch->log_call);
         if (r < 0)
                 task_launch_fail(task, BUS_ERROR_LOG_FAILED, "Cannot ask nomad-logmon for the log: %s",
                                 g_strerror(-r));

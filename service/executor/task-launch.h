@@ -17,7 +17,7 @@ struct TaskLaunch {
         uint64_t deadline_usec;           /* CLOCK_MONOTONIC */
         sd_event_source *deadline_source; /* for that, or before it for the kill of a Stop */
         ReadAgain read_again;             /* while the start record cannot be read */
-        BusCall *log_call;
+        LogmonCall *log_call;
         BusCall *scope_call;
         BusCall *invocation_call;
         bool log_requested, log_ready;
@@ -33,7 +33,6 @@ struct TaskLaunch {
         Manager *watching;    /* systemd's units, or NULL */
         bool invocation_known;
         bool started; /* the start record says so */
-        unsigned log_attempts;
         sd_bus_error failure;
 };
 

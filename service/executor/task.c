@@ -69,7 +69,7 @@ Task *task_free(Task *task)
         task_freeze_free(task->freeze);
         task_stats_stream_free(task->stats_stream);
         sd_bus_message_unref(task->release_message);
-        bus_call_free(task->log_call.call);
+        logmon_call_free(task->log_call.call);
         sd_event_source_disable_unref(task->supervisor_source);
         sd_event_source_disable_unref(task->main_source);
         sd_event_source_disable_unref(task->runtime_source);

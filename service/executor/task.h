@@ -7,6 +7,7 @@
 #include <systemd/sd-bus.h>
 
 #include "credentials.h"
+#include "logmon-call.h"
 #include "manager.h"
 #include "process.h"
 #include "spec.h"
@@ -62,10 +63,8 @@ typedef struct TaskProgress {
 /* The call of logmon that is under way when a task ends or goes; FAILURE is NULL when it succeeded. */
 typedef void (*TaskLogDone)(Task *task, const sd_bus_error *failure);
 typedef struct TaskLogCall {
-        const char *member;
         TaskLogDone done;
-        unsigned attempts;
-        BusCall *call;
+        LogmonCall *call;
 } TaskLogCall;
 
 /* A record that cannot be read this time. */
@@ -270,9 +269,9 @@ int task_scope_stop(Task *task);
 
 /* --- task-log.c --- */
 
-int task_log_start(Task *task, int stdout_fd, int stderr_fd, BusCall **ret);
-/* One of these at a time, repeated when logmon dies under it: reads the log to its end, forgets it, or forgets it with its
- * empty files because the task was not started. DONE may free the task. */
+int task_log_start(Task *task, LogmonCall **ret);
+/* One of these at a time: reads the log to its end, forgets it, or forgets it with its empty files because
+ * the task was not started. DONE may free the task. */
 int task_log_stop(Task *task, TaskLogDone done);
 int task_log_release(Task *task, TaskLogDone done);
 int task_log_discard(Task *task, TaskLogDone done);

@@ -12,6 +12,9 @@
 
 using Calls = std::vector<std::string>;
 
+/* How often a call is made that nomad-logmon dies of. */
+const int TRIES = 5;
+
 /* An agent: what it has on disk, and one process after the other that works with it. */
 class ClientHook : public testing::Test
 {
@@ -252,18 +255,28 @@ TEST_F(ClientHook, StateThatLeadsNowhere)
 /* nomad-logmon dies during the call and is started again by the next one. */
 TEST_F(ClientHook, LogmonThatDiesMeanwhile)
 {
-        logmon.die_during(3);
+        logmon.die_during(TRIES - 1);
         EXPECT_EQ(prestart().action, NX_HOOK_STARTED);
-        EXPECT_EQ(logmon.take_calls(), (Calls{ "Start", "Start", "Start", "Start" }));
+        EXPECT_EQ(logmon.take_calls(), Calls(TRIES, "Start"));
         logmon.die_during(1);
         EXPECT_EQ(prestart().action, NX_HOOK_KEPT);
 
         begin_process("other");
         disk.clear();
-        logmon.die_during(4);
+        (void) logmon.take_calls();
+        logmon.die_during(TRIES + 1);
         Response response = prestart();
         EXPECT_EQ(response.code, NX_ERROR_NO_SERVICE);
         EXPECT_EQ(response.r, -EHOSTDOWN);
+        EXPECT_EQ(logmon.take_calls(), Calls(TRIES, "Start")) << "no more than these";
+}
+
+/* It may have the call still. */
+TEST_F(ClientHook, LogmonThatDoesNotAnswerInTime)
+{
+        logmon.refuse(SD_BUS_ERROR_TIMEOUT);
+        EXPECT_EQ(prestart().code, NX_ERROR_TIMEOUT);
+        EXPECT_EQ(logmon.take_calls(), Calls{ "Start" });
 }
 
 TEST_F(ClientHook, LogThatIsRefused)
