@@ -116,6 +116,26 @@ static void print_log(nx_task *task, const char *stream, int lines)
         (void) fclose(file);
 }
 
+/* A task that runs has no complete log, which goes without saying, as for a service from before LogComplete. */
+static bool log_is_incomplete(const nx_values *p)
+{
+        int complete;
+
+        return has_ended(p) && nx_values_get_bool(p, "LogComplete", &complete) >= 0 && !complete;
+}
+
+static void print_logs(const nx_values *p)
+{
+        const char *directory = value_string(p, "LogDirectory");
+        bool incomplete = log_is_incomplete(p);
+        g_autofree char *text = incomplete && *directory != '\0'
+                        ? g_strdup_printf("%s (incomplete)", directory)
+                        : g_strdup(incomplete ? "incomplete" : directory);
+
+        if (*text != '\0')
+                print_line("Logs", text);
+}
+
 static void print_task(nx_task *task, const nx_values *p, int lines)
 {
         g_autofree char *process = g_strdup_printf("%" PRIu64 " %s (uid %" PRIu64 ")",
@@ -126,8 +146,7 @@ static void print_task(nx_task *task, const nx_values *p, int lines)
         print_line("Unit", value_string(p, "Unit"));
         print_line("Main", process);
         print_usage(task, p);
-        if (*value_string(p, "LogDirectory") != '\0')
-                print_line("Logs", value_string(p, "LogDirectory"));
+        print_logs(p);
         print_log(task, "stdout", lines);
         print_log(task, "stderr", lines);
 }

@@ -157,12 +157,16 @@ static int make_terminal(Streams *streams, const ExecOptions *options, uid_t uid
                         : 0;
 }
 
-/* A terminal whose far side has gone is hung up. Pipes see to that by themselves. */
+/* A terminal whose far side has gone is hung up. Pipes see to that by themselves, and nobody has those of a
+ * session that is not answered yet. */
 static void on_client_gone(void *userdata)
 {
         ExecSession *session = userdata;
 
-        session->terminal_fd = safe_close(session->terminal_fd);
+        if (session->message)
+                exec_session_cancel(session);
+        else
+                session->terminal_fd = safe_close(session->terminal_fd);
 }
 
 static void hold_terminal(ExecSession *session)
@@ -171,9 +175,6 @@ static void hold_terminal(ExecSession *session)
         if (session->terminal_fd < 0)
                 (void) log_errno(LOG_WARNING, -errno, "Cannot keep the terminal of a session of task '%s'",
                                 session->task->id);
-        else
-                session->client = caller_watch_new(
-                                &session->task->manager->callers, session->message, on_client_gone, session);
 }
 
 static int reply_started(ExecSession *session)
@@ -208,6 +209,8 @@ static void on_started(ExecSession *session, int error, const char *stage, void 
         for (size_t i = 0; i < G_N_ELEMENTS(session->client_fds); i++)
                 safe_closep(session->client_fds + i);
         session->message = sd_bus_message_unref(session->message);
+        if (!session->terminal)
+                session->client = caller_watch_free(session->client);
         if (error)
                 exec_session_remove(session);
 }
@@ -258,6 +261,7 @@ static int start(Task *task, sd_bus_message *m, const Program *program, const Ex
         session->userdata = g_steal_pointer(&command);
         session->free_userdata = g_free;
         session->message = sd_bus_message_ref(m);
+        session->client = caller_watch_new(&task->manager->callers, m, on_client_gone, session);
         for (int i = 0; i < 3; i++)
                 session->client_fds[i] = take_fd(&streams->client[i]);
         return 0;

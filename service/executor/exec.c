@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "exec.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "cgroup.h"
 #include "child.h"
 #include "cleanup.h"
 #include "container.h"
@@ -104,6 +106,19 @@ static void take_process(ExecSession *session, int pidfd, int terminal_fd)
         }
 }
 
+int exec_session_kill(const ExecSession *session, int signal)
+{
+        int fd = session->process_pidfd >= 0 ? session->process_pidfd : session->pidfd, r;
+
+        if (session->ended)
+                return -ESRCH;
+
+        r = pidfd_kill(fd, signal);
+        if (r >= 0 && task_signal_asks_for_end(session->task, signal))
+                (void) pidfd_kill(fd, SIGCONT);
+        return r;
+}
+
 /* What could not become the program is about to end: that is told when it has, and nothing of it is left. */
 static void read_start(ExecSession *session)
 {
@@ -128,20 +143,30 @@ static void read_start(ExecSession *session)
                 (void) g_strlcpy(session->start_stage, STAGE_RUNTIME, sizeof session->start_stage);
                 return;
         }
+        if (session->cancelled)
+                (void) exec_session_kill(session, SIGKILL);
         tell_started(session);
 }
 
-int exec_session_kill(const ExecSession *session, int signal)
+static bool is_frozen(const Task *task)
 {
-        int fd = session->process_pidfd >= 0 ? session->process_pidfd : session->pidfd, r;
+        _cleanup_close_ int cgroup_fd = -1, events_fd = -1;
+        bool frozen = false;
 
-        if (session->ended)
-                return -ESRCH;
+        if (task_open_cgroup(task, &cgroup_fd) < 0)
+                return false;
+        events_fd = openat(cgroup_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        return events_fd >= 0 && cgroup_events_read(events_fd, "frozen", &frozen) >= 0 && frozen;
+}
 
-        r = pidfd_kill(fd, signal);
-        if (r >= 0 && task_signal_asks_for_end(session->task, signal))
-                (void) pidfd_kill(fd, SIGCONT);
-        return r;
+void exec_session_cancel(ExecSession *session)
+{
+        session->cancelled = true;
+        if (session->pidfd < 0)
+                exec_session_remove(session);
+        /* a runtime that is at work would go on without its parent, and is about to be done */
+        else if (!task_is_container(session->task) || is_frozen(session->task))
+                (void) pidfd_kill(session->pidfd, SIGKILL);
 }
 
 static int on_error_pipe(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,

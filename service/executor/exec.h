@@ -75,6 +75,7 @@ struct ExecSession {
         WaiterList waiters;
         sd_bus_message *message;
         CallerWatch *client;
+        bool cancelled; /* before the program runs */
         int client_fds[3];
         bool terminal;
 };
@@ -85,6 +86,9 @@ int exec_session_start(Task *task, int cgroup_fd, const Program *program, const 
 
 /* -ESRCH: it has ended. */
 int exec_session_kill(const ExecSession *session, int signal);
+
+/* Ends a session whose program does not run yet, and may free it. */
+void exec_session_cancel(ExecSession *session);
 
 /* A session that is forgotten does not end the process. */
 void exec_session_free(void *session);

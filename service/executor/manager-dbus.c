@@ -28,6 +28,7 @@ static int no_such_task(const char *id, sd_bus_error *error)
         return sd_bus_error_setf(error, BUS_ERROR_NO_SUCH_TASK, "There is no task '%s'", id);
 }
 
+/* Returns 1 when M is to wait: the id is about to be free. */
 static int read_task(Manager *manager, sd_bus_message *m, Task **ret, sd_bus_error *error)
 {
         g_autoptr(Task) task = NULL;
@@ -43,6 +44,13 @@ static int read_task(Manager *manager, sd_bus_message *m, Task **ret, sd_bus_err
                 return r;
         if (manager_find_task(manager, task->label))
                 return sd_bus_error_setf(error, BUS_ERROR_TASK_EXISTS, "There is a task '%s' already", id);
+        r = discards_hold(&manager->discards, task->label, m);
+        if (r == -EDQUOT)
+                return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED,
+                                "%u calls wait already until the log of the failed task '%s' is discarded",
+                                DISCARD_HELD_MAX, id);
+        if (r != 0)
+                return r;
 
         r = task_spec_read(&task->spec, m, error);
         if (r < 0)
@@ -64,12 +72,12 @@ static int method_start_task(sd_bus_message *m, void *userdata, sd_bus_error *er
         Task *started;
         int r;
 
-        if (g_hash_table_size(manager->tasks) >= TASKS_MAX)
+        if (g_hash_table_size(manager->tasks) + discards_count(&manager->discards) >= TASKS_MAX)
                 return sd_bus_error_setf(
                                 error, BUS_ERROR_LIMIT_EXCEEDED, "There are %u tasks already", TASKS_MAX);
 
         r = read_task(manager, m, &task, error);
-        if (r < 0)
+        if (r != 0)
                 return r;
         g_assert(task);
         r = resources_check_controllers(task_spec_resources_set(&task->spec), manager->controllers, error);

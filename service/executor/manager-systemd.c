@@ -131,7 +131,7 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd
                 return 0;
 
         look_at_tasks_again(manager);
-        bus_queue_callee_returned(&manager->calls);
+        bus_queue_callee_returned(&manager->systemd_calls);
         return 0;
 }
 

@@ -166,7 +166,9 @@ int manager_init(Manager *manager, int argc, char **argv)
                 return r;
         if (!manager->runtime)
                 manager->runtime = g_strdup(CONTAINER_RUNTIME);
-        bus_queue_init(&manager->calls, manager->service.bus);
+        bus_queue_init(&manager->systemd_calls, manager->service.bus);
+        bus_queue_init(&manager->logmon_calls, manager->service.bus);
+        discards_init(&manager->discards, manager);
         manager->journal = journal_new(JOURNAL_SOCKET);
         notices_init(&manager->notices, manager->service.event, manager->journal);
         r = own_name(manager);
@@ -198,12 +200,14 @@ int manager_init(Manager *manager, int argc, char **argv)
 void manager_clear(Manager *manager)
 {
         g_clear_pointer(&manager->tasks, g_hash_table_unref);
+        discards_clear(&manager->discards);
         notices_clear(&manager->notices);
         journal_free(manager->journal);
         g_ptr_array_unref(manager->adoption.unread);
         sd_event_source_disable_unref(manager->adoption.source);
         manager_unwatch_systemd(manager);
-        bus_queue_clear(&manager->calls);
+        bus_queue_clear(&manager->systemd_calls);
+        bus_queue_clear(&manager->logmon_calls);
         held_calls_clear(&manager->held_calls);
         name_owner_clear(&manager->systemd);
         caller_registry_clear(&manager->callers);

@@ -7,6 +7,7 @@
 
 #include "bus-queue.h"
 #include "caller.h"
+#include "discard.h"
 #include "held-calls.h"
 #include "journal.h"
 #include "name-owner.h"
@@ -28,7 +29,7 @@ G_BEGIN_DECLS
 #define MANAGER_PATH "/org/nomad/Executor"
 #define TASK_PREFIX  "/org/nomad/Executor/task"
 
-#define API_VERSION 1U
+#define API_VERSION 2U
 
 /* How long systemd's signals about units are listened to after the last task that waited for one: tasks come one after the other. */
 #define UNIT_WATCH_LINGER_USEC G_TIME_SPAN_SECOND
@@ -56,11 +57,13 @@ typedef struct Manager {
         HeldCalls held_calls; /* until tasks of before are settled */
         Adoption adoption;
         CallerRegistry callers;
-        BusQueue calls; /* ours, of systemd and logmon */
+        BusQueue systemd_calls; /* one for each, so that the one goes on when the other does not answer */
+        BusQueue logmon_calls;
         Journal *journal;
         Notices notices;
         GHashTable *tasks; /* label to Task, owned */
-        int tasks_fd;      /* RUNTIME_DIRECTORY/tasks, a directory for each task */
+        Discards discards;
+        int tasks_fd; /* RUNTIME_DIRECTORY/tasks, a directory for each task */
         Spawner spawner;
         uint64_t nofile;   /* soft limit on descriptors that this service was started with, and tasks get */
         char *runtime;     /* of containers that name none */

@@ -162,6 +162,10 @@ static int method_release(sd_bus_message *m, void *userdata, sd_bus_error *error
 
         fault_point(FAULT_RELEASE_BEGIN);
         task->release_message = sd_bus_message_ref(m);
+        if (!task_has_log(task)) {
+                on_log_released(task, NULL);
+                return 1;
+        }
         r = task_log_release(task, on_log_released);
         if (r < 0) {
                 task->release_message = sd_bus_message_unref(task->release_message);
@@ -188,6 +192,7 @@ DEFINE_GETTER(command, "s", task->spec.command)
 DEFINE_GETTER(state, "s", task_state_to_string(task->state))
 DEFINE_GETTER(result, "s", task_result(task))
 DEFINE_GETTER(oom_killed, "b", task->oom_killed)
+DEFINE_GETTER(log_complete, "b", task_has_ended(task) && !task->progress.log_incomplete)
 
 static int get_invocation_id(UNUSED sd_bus *bus, UNUSED const char *path, UNUSED const char *interface,
                 UNUSED const char *property, sd_bus_message *reply, void *userdata,
@@ -289,6 +294,7 @@ static const sd_bus_vtable task_vtable[] = {
         CHANGING_MEMBER("ExitTimestamp", "t", exit_timestamp),
         CHANGING_MEMBER("CPUUsageNSec", "t", cpu_usage_nsec),
         CHANGING_MEMBER("MemoryPeak", "t", memory_peak),
+        CHANGING_GETTER("LogComplete", "b", get_log_complete),
         SD_BUS_VTABLE_END,
 };
 
@@ -396,10 +402,18 @@ void task_emit_state(Task *task)
                                         TASK_INTERFACE, "State", NULL));
 }
 
+void task_emit_log_complete(Task *task)
+{
+        emit(task,
+                        sd_bus_emit_properties_changed(task->manager->service.bus, task->path,
+                                        TASK_INTERFACE, "LogComplete", NULL));
+}
+
 void task_emit_ended(Task *task)
 {
         emit(task,
                         sd_bus_emit_properties_changed(task->manager->service.bus, task->path,
                                         TASK_INTERFACE, "State", "Result", "ExitCode", "ExitSignal",
-                                        "OOMKilled", "ExitTimestamp", "CPUUsageNSec", "MemoryPeak", NULL));
+                                        "OOMKilled", "ExitTimestamp", "CPUUsageNSec", "MemoryPeak",
+                                        "LogComplete", NULL));
 }

@@ -18,6 +18,8 @@ int task_reply_wait(sd_bus_message *message, const void *task);
 /* PropertiesChanged for State; for everything that the end of a task tells. */
 void task_emit_state(Task *task);
 void task_emit_ended(Task *task);
+/* PropertiesChanged for LogComplete, of a task that has ended. */
+void task_emit_log_complete(Task *task);
 
 /* Members of the object's interface that have a file of their own: task-stats-dbus.c. */
 int task_method_get_stats(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -7,6 +7,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "container.h"
+#include "discard.h"
 #include "fault.h"
 #include "log.h"
 #include "protocol.h"
@@ -19,11 +20,12 @@
 /* What has to be gone or complete before a task has ended for its clients. */
 struct TaskEnding {
         bool unit_gone;
-        bool log_complete;
+        bool log_settled;   /* complete, or not waited for any longer */
         bool scope_stopped; /* by us, because it did not go by itself */
         bool scope_stays;   /* with processes that cannot be killed: not waited for */
         BusCall *unit_call;
         sd_event_source *unit_source;
+        sd_event_source *log_source;
         Manager *watching;    /* systemd's units, or NULL */
         ReadAgain read_again; /* while the exit record cannot be read */
 };
@@ -35,6 +37,7 @@ TaskEnding *task_ending_free(TaskEnding *ending)
 
         bus_call_free(ending->unit_call);
         sd_event_source_disable_unref(ending->unit_source);
+        sd_event_source_disable_unref(ending->log_source);
         sd_event_source_disable_unref(ending->read_again.source);
         if (ending->watching)
                 manager_unwatch_units(ending->watching);
@@ -47,38 +50,25 @@ static int reply_failure(sd_bus_message *message, const void *failure)
         return sd_bus_reply_method_error(message, failure);
 }
 
-static void forget(Task *task)
-{
-        Manager *manager = task->manager;
-        g_autofree char *label = g_strdup(task->label);
-
-        task_state_remove(manager, label);
-        (void) g_hash_table_remove(manager->tasks, label);
-}
-
-static void on_failed_log_discarded(Task *task, const sd_bus_error *log_failure)
+/* The task leaves nothing but, for a moment, its log; see discard.h. */
+static void finish_failed(Task *task)
 {
         g_autoptr(sd_bus_message) message = sd_bus_message_ref(task->launch->message);
         g_auto(sd_bus_error) failure = SD_BUS_ERROR_NULL;
-
-        if (log_failure)
-                log_warning("Logmon did not discard the log of task '%s', ignoring: %s", task->id,
-                                log_failure->message);
+        Manager *manager = task->manager;
 
         (void) sd_bus_error_copy(&failure, &task->launch->failure);
         if (!message)
                 log_notice("Task '%s' was not started: %s", task->id, failure.message);
         waiter_list_reply(&task->waiters, reply_failure, &failure);
-        forget(task);
+
+        if (task->launch->log_requested)
+                discard_begin(&manager->discards, task->id, task->label);
+        else
+                task_state_remove(manager, task->label);
+        (void) g_hash_table_remove(manager->tasks, task->label);
         if (message)
                 (void) sd_bus_reply_method_error(message, &failure);
-}
-
-/* A task that was not started leaves nothing, not even a log that is known to logmon. */
-static void finish_failed(Task *task)
-{
-        if (!task->launch->log_requested || task_log_discard(task, on_failed_log_discarded) < 0)
-                on_failed_log_discarded(task, NULL);
 }
 
 static uint64_t now_realtime(void)
@@ -147,7 +137,7 @@ static void read_status(Task *task)
 
 static void finish_when_complete(Task *task)
 {
-        if (!task->ending->unit_gone || !task->ending->log_complete)
+        if (!task->ending->unit_gone || !task->ending->log_settled)
                 return;
 
         if (task->launch)
@@ -166,12 +156,14 @@ void task_ending_unit_gone(Task *task)
         finish_when_complete(task);
 }
 
-void task_ending_log_complete(Task *task)
+/* The log is complete, or the status does not wait for it any longer. */
+static void log_settled(Task *task)
 {
-        if (!task->ending || task->ending->log_complete)
+        if (!task->ending || task->ending->log_settled)
                 return;
 
-        task->ending->log_complete = true;
+        task->ending->log_settled = true;
+        task->ending->log_source = sd_event_source_disable_unref(task->ending->log_source);
         fault_point(FAULT_END_LOG_COMPLETE);
         finish_when_complete(task);
 }
@@ -228,27 +220,75 @@ void task_ending_systemd_returned(Task *task)
         (void) task_scope_query(task, &task->ending->unit_call);
 }
 
+/* Told to the journal once for a task. */
+static void log_is_incomplete(Task *task, const char *why)
+{
+        if (task->progress.log_incomplete)
+                return;
+
+        task->progress.log_incomplete = true;
+        log_warning("The log of task '%s' may be incomplete: %s", task->id, why);
+}
+
+/* After all: clients may know already that the task has ended. */
+static void log_became_complete(Task *task)
+{
+        int r;
+
+        task->progress.log_incomplete = false;
+        log_notice("The log of task '%s' is complete now", task->id);
+        if (!task_has_ended(task))
+                return;
+
+        r = task_state_save(task);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "Cannot save the state of task '%s', ignoring", task->id);
+        task_emit_log_complete(task);
+}
+
 static void on_log_stopped(Task *task, const sd_bus_error *failure)
 {
         if (failure)
-                log_warning("The log of task '%s' may be incomplete: %s", task->id, failure->message);
+                log_is_incomplete(task, failure->message);
+        else if (task->progress.log_incomplete)
+                log_became_complete(task);
 
-        task_ending_log_complete(task);
+        log_settled(task);
 }
 
+static int on_log_late(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_t usec, void *userdata)
+{
+        log_is_incomplete(userdata, "nomad-logmon has not finished it yet");
+        log_settled(userdata);
+        return 0;
+}
+
+static int stop_log(Task *task)
+{
+        int r;
+
+        r = sd_event_add_time_relative(task->manager->service.event, &task->ending->log_source,
+                        CLOCK_MONOTONIC, TASK_LOG_COMPLETE_USEC, 0, on_log_late, task);
+        if (r < 0)
+                return r;
+
+        return task_log_stop(task, on_log_stopped);
+}
+
+/* That of a task which was not started is discarded, whatever is in it. */
 static void end_log(Task *task)
 {
         int r;
 
-        if (!task_has_log(task) || (task->launch && !task->launch->log_requested)) {
-                task_ending_log_complete(task);
+        if (!task_has_log(task) || task->launch) {
+                log_settled(task);
                 return;
         }
 
-        r = task_log_stop(task, on_log_stopped);
+        r = stop_log(task);
         if (r < 0) {
-                (void) log_errno(LOG_WARNING, r, "Cannot call logmon for task '%s', ignoring", task->id);
-                task_ending_log_complete(task);
+                log_is_incomplete(task, g_strerror(-r));
+                log_settled(task);
         }
 }
 
@@ -300,6 +340,7 @@ void task_begin_ending(Task *task)
 
         fault_point(FAULT_END_BEGIN);
         task->ending = g_new0(TaskEnding, 1);
+        task->progress.log_incomplete = false;
         task_freeze_end(task);
         task_stop_end(task);
         task_stats_end(task);
@@ -312,7 +353,7 @@ void task_begin_ending(Task *task)
                 end_unit(task);
                 end_log(task);
         } else {
-                task->ending->log_complete = true;
+                task->ending->log_settled = true;
                 end_unit(task);
         }
 }

@@ -108,8 +108,8 @@ static void on_started(const sd_bus_error *failure, void *userdata)
 
 int task_log_start(Task *task, LogmonCall **ret)
 {
-        return logmon_call_new(
-                        &task->manager->calls, "Start", task->id, append_config, on_started, task, ret);
+        return logmon_call_new(&task->manager->logmon_calls, "Start", task->id, append_config, on_started,
+                        task, ret);
 }
 
 static void on_answered(const sd_bus_error *failure, void *userdata)
@@ -125,7 +125,7 @@ static int begin_call(Task *task, const char *member, TaskLogDone done)
 {
         task->log_call.call = logmon_call_free(task->log_call.call);
         task->log_call.done = done;
-        return logmon_call_new(&task->manager->calls, member, task->id, NULL, on_answered, task,
+        return logmon_call_new(&task->manager->logmon_calls, member, task->id, NULL, on_answered, task,
                         &task->log_call.call);
 }
 
@@ -137,11 +137,6 @@ int task_log_stop(Task *task, TaskLogDone done)
 int task_log_release(Task *task, TaskLogDone done)
 {
         return begin_call(task, "Release", done);
-}
-
-int task_log_discard(Task *task, TaskLogDone done)
-{
-        return begin_call(task, "Discard", done);
 }
 
 int task_log_open(Task *task, sd_bus_message *call, sd_bus_message_handler_t handler, void *userdata)
@@ -158,5 +153,5 @@ int task_log_open(Task *task, sd_bus_message *call, sd_bus_message_handler_t han
         if (r < 0)
                 return r;
 
-        return bus_queue_call(&task->manager->calls, m, handler, userdata, LOGMON_TIMEOUT_USEC, NULL);
+        return bus_queue_call(&task->manager->logmon_calls, m, handler, userdata, LOGMON_TIMEOUT_USEC, NULL);
 }

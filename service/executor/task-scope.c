@@ -155,7 +155,8 @@ static int reset_failed_unit(Task *task)
         if (r < 0)
                 return r;
 
-        return bus_queue_call(&task->manager->calls, m, on_reset, task, 0, &task->launch->scope_call);
+        return bus_queue_call(
+                        &task->manager->systemd_calls, m, on_reset, task, 0, &task->launch->scope_call);
 }
 
 /* systemd moves the supervisor as the last step of the start. */
@@ -276,7 +277,7 @@ int task_scope_start(Task *task, pid_t supervisor, BusCall **ret)
 
         task->launch->systemd_owners = task->manager->systemd.n_owners;
         /* systemd may do late what it did not answer: the launch has a deadline of its own */
-        return bus_queue_call(&task->manager->calls, m, on_started, task, UINT64_MAX, ret);
+        return bus_queue_call(&task->manager->systemd_calls, m, on_started, task, UINT64_MAX, ret);
 }
 
 static int on_invocation(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
@@ -317,7 +318,7 @@ static int call_get_property(const Task *task, const char *interface, const char
         if (r < 0)
                 return r;
 
-        return bus_queue_query(&task->manager->calls, m, handler, userdata, 0, ret);
+        return bus_queue_query(&task->manager->systemd_calls, m, handler, userdata, 0, ret);
 }
 
 /* What systemd says about its units to journald. An unprivileged user's systemd does not. */
@@ -368,7 +369,7 @@ int task_scope_set_resources(Task *task, const Resources *resources, uint64_t se
                 return r;
 
         /* a value that is set twice is the same value */
-        return bus_queue_query(&task->manager->calls, m, handler, userdata, 0, NULL);
+        return bus_queue_query(&task->manager->systemd_calls, m, handler, userdata, 0, NULL);
 }
 
 static int on_queried(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
@@ -391,7 +392,7 @@ int task_scope_query(Task *task, BusCall **ret)
         if (r < 0)
                 return r;
 
-        return bus_queue_query(&task->manager->calls, m, on_queried, task, 0, ret);
+        return bus_queue_query(&task->manager->systemd_calls, m, on_queried, task, 0, ret);
 }
 
 int task_scope_kill(const Task *task)

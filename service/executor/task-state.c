@@ -33,6 +33,7 @@ static const Option progress_options[] = {
         OPTION("StopSignal", uint32, stop_signal),
         OPTION("KillAtUSec", uint64, kill_at_usec),
         OPTION("Ended", bool, ended),
+        OPTION("LogIncomplete", bool, log_incomplete),
         OPTION("LostTimestamp", uint64, lost_timestamp),
         OPTION("InvocationID", string, invocation_id),
 };

@@ -21,6 +21,7 @@ G_BEGIN_DECLS
 /* How long each step may take before the task is given up, or the step is done without. */
 #define TASK_LAUNCH_TIMEOUT_USEC UINT64_C(60000000)
 #define TASK_UNIT_GONE_USEC      UINT64_C(5000000)
+#define TASK_LOG_COMPLETE_USEC   UINT64_C(5000000)
 
 /* How much later than the supervisor we kill a task whose grace is over or whose main process has ended, for
  * a supervisor that does not run. */
@@ -55,7 +56,8 @@ typedef struct TaskProgress {
         bool stop_sent;        /* the signal, and to the supervisor when to kill */
         uint32_t stop_signal;  /* of the call; 0: the spec's */
         uint64_t kill_at_usec; /* CLOCK_MONOTONIC; 0: no kill is due */
-        bool ended;            /* everything is gone, the log is complete, clients may be told */
+        bool ended;            /* everything is gone, the log is settled, clients may be told */
+        bool log_incomplete;   /* at the end, or as far as is known: nomad-logmon has not finished it */
         uint64_t lost_timestamp;
         char *invocation_id; /* 32 hexadecimal digits, or NULL where the scope went before it could be asked */
 } TaskProgress;
@@ -188,7 +190,6 @@ void task_supervisor_gone(Task *task);
 void task_begin_ending(Task *task);
 void task_ending_unit_gone(Task *task);
 void task_ending_systemd_returned(Task *task);
-void task_ending_log_complete(Task *task);
 TaskEnding *task_ending_free(TaskEnding *ending);
 
 /* --- task-stop-state.c --- */
@@ -270,11 +271,9 @@ int task_scope_stop(Task *task);
 /* --- task-log.c --- */
 
 int task_log_start(Task *task, LogmonCall **ret);
-/* One of these at a time: reads the log to its end, forgets it, or forgets it with its empty files because
- * the task was not started. DONE may free the task. */
+/* One of these at a time: reads the log to its end, or forgets it. DONE may free the task. */
 int task_log_stop(Task *task, TaskLogDone done);
 int task_log_release(Task *task, TaskLogDone done);
-int task_log_discard(Task *task, TaskLogDone done);
 
 /* Passes the arguments of CALL, an OpenLog, to the task's log. */
 int task_log_open(Task *task, sd_bus_message *call, sd_bus_message_handler_t handler, void *userdata);

@@ -145,13 +145,14 @@ TEST_F(Log, DirectoriesAreOfTheGroupAdm)
 TEST_F(Log, ATaskThatWasNotStartedLeavesNoLog)
 {
         const std::set<std::string> before = list_tree("/var/log/nomad");
+        auto is_as_before = [&] { return list_tree("/var/log/nomad") == before; };
         Reply reply = client.start_task("not-started", Spec().set("Command", "/no/such/program"));
 
         EXPECT_EQ(reply.error, "org.nomad.Executor.Error.CommandNotFound") << reply;
-        EXPECT_EQ(list_tree("/var/log/nomad"), before);
+        EXPECT_TRUE(eventually(is_as_before));
         reply = client.start_task("not-started", script("true").set("WorkingDirectory", "/no/such/folder"));
         EXPECT_FALSE(reply.ok());
-        EXPECT_EQ(list_tree("/var/log/nomad"), before);
+        EXPECT_TRUE(eventually(is_as_before));
         expect_nothing_left("not-started");
 }
 

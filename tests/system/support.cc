@@ -171,13 +171,28 @@ std::set<std::string> list_directory(const std::string &path)
         return names;
 }
 
+/* False when something went while it was listed. */
+static bool list_once(const std::string &path, std::set<std::string> &names)
+{
+        std::error_code error;
+        fs::recursive_directory_iterator at(path, error);
+
+        names.clear();
+        while (at != fs::end(at)) {
+                names.insert(at->path());
+                at.increment(error);
+                if (error)
+                        return false;
+        }
+        return true;
+}
+
 std::set<std::string> list_tree(const std::string &path)
 {
         std::set<std::string> names;
-        std::error_code error;
 
-        for (const auto &entry : fs::recursive_directory_iterator(path, error))
-                names.insert(entry.path());
+        while (!list_once(path, names))
+                ;
         return names;
 }
 
@@ -340,20 +355,6 @@ Exit SystemTest::wait(const std::string &id)
         return client.wait_task(path_of(id));
 }
 
-void SystemTest::release(const std::string &id)
-{
-        Reply reply = client.release(path_of(id));
-
-        EXPECT_TRUE(reply.ok()) << id << ": " << reply;
-        ids.erase(id);
-        expect_nothing_left(id);
-}
-
-Reply SystemTest::stop(const std::string &id, const std::string &signal, uint64_t grace_usec)
-{
-        return client.stop_task(path_of(id), signal, grace_usec);
-}
-
 static std::string find_name(const std::string &directory, const std::string &label)
 {
         for (const auto &path : list_tree(directory)) {
@@ -365,6 +366,23 @@ static std::string find_name(const std::string &directory, const std::string &la
         return "";
 }
 
+void SystemTest::release(const std::string &id)
+{
+        Reply reply = client.release(path_of(id));
+
+        EXPECT_TRUE(reply.ok()) << id << ": " << reply;
+        ids.erase(id);
+        /* they have to be gone when a client has its answer */
+        EXPECT_EQ(find_name("/run/nomad-executor", label_of(id)), "");
+        EXPECT_EQ(find_name("/run/nomad-logmon", label_of(id)), "");
+        expect_nothing_left(id);
+}
+
+Reply SystemTest::stop(const std::string &id, const std::string &signal, uint64_t grace_usec)
+{
+        return client.stop_task(path_of(id), signal, grace_usec);
+}
+
 void SystemTest::expect_nothing_left(const std::string &id)
 {
         std::string label = label_of(id), unit = unit_of(id);
@@ -373,9 +391,9 @@ void SystemTest::expect_nothing_left(const std::string &id)
                                 .text.empty();
         };
 
-        /* Files first, they have to be gone when a client has its answer. systemd may take its time for the unit. */
-        EXPECT_EQ(find_name("/run/nomad-executor", label), "");
-        EXPECT_EQ(find_name("/run/nomad-logmon", label), "");
+        EXPECT_TRUE(eventually([&] { return find_name("/run/nomad-executor", label).empty(); })) << label;
+        EXPECT_TRUE(eventually([&] { return find_name("/run/nomad-logmon", label).empty(); })) << label;
+        /* systemd may take its time for the unit */
         EXPECT_TRUE(eventually(unit_is_gone)) << run({ "systemctl", "status", "--no-pager", unit });
         EXPECT_FALSE(exists(cgroup_of(id))) << run({ "systemd-cgls", "--no-pager", "nomad.slice" });
 }

@@ -72,7 +72,8 @@ class SystemTest : public testing::Test
         void release(const std::string &id);
         Reply stop(const std::string &id, const std::string &signal, uint64_t grace_usec);
 
-        /* No trace of it in systemd, /proc, /sys/fs/cgroup and /run. */
+        /* No trace of it in systemd, /proc, /sys/fs/cgroup and /run; of a task that was not started soon after the answer, when
+         * its log is discarded. */
         void expect_nothing_left(const std::string &id);
         /* As many pipes in both services and in PID 1 as before the test. */
         void expect_no_pipe_left();
