@@ -54,6 +54,11 @@ void journal_sink_set_pid_file(JournalSink *sink, const char *path)
         sink->pid_deadline = 0;
 }
 
+void journal_sink_give_up_pid(JournalSink *sink)
+{
+        sink->pid_deadline = g_get_monotonic_time();
+}
+
 /* -ENOENT: there is no file, or it is not complete yet. */
 static int read_pid_file(const char *path, uint32_t *ret)
 {

@@ -23,7 +23,7 @@ G_BEGIN_DECLS
 
 /* How long lines wait until it is known which process writes them: that of a container is not known at once.
  * */
-#define JOURNAL_PID_PATIENCE_USEC (1U * G_TIME_SPAN_SECOND)
+#define JOURNAL_PID_PATIENCE_USEC (10U * G_TIME_SPAN_SECOND)
 
 /* The way of one stream into the journal: makes entries of lines. When journald does not keep up they go to a backlog, and
  * are dropped and counted when that is full, since nothing else may wait for journald. */
@@ -54,6 +54,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalSink, journal_sink_free)
 
 /* PATH, a file that may be yet to come, has the pid for the field SYSLOG_PID. */
 void journal_sink_set_pid_file(JournalSink *sink, const char *path);
+/* The writer has ended: a file that is not there now will not come. */
+void journal_sink_give_up_pid(JournalSink *sink);
 
 /* Sends or drops the lines of DATA. RET_DONE: how far it is done with DATA; what follows is to be given again.
  * -EAGAIN: stopped because of a slow journal, try again soon. */

@@ -230,6 +230,8 @@ static int on_timer(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64_
 int stream_drain(Stream *stream)
 {
         stream->draining = true;
+        if (stream->journal)
+                journal_sink_give_up_pid(stream->journal);
         return look_again(stream, 0);
 }
 

@@ -93,7 +93,7 @@ TEST_F(JournalPid, LinesDoNotWaitForEver)
 {
         EXPECT_EQ(show("one\n", -EAGAIN), 0U);
         ASSERT_GT(sink->pid_deadline, 0);
-        sink->pid_deadline = g_get_monotonic_time();
+        journal_sink_give_up_pid(sink);
         show("one\n");
         make_file("4711\n");
         show("two\n");
@@ -105,6 +105,17 @@ TEST_F(JournalPid, AnEndDoesNotWait)
         sink->hurried = true;
         show("last\n");
         EXPECT_EQ(field(journald->take(), "MESSAGE"), (Texts{ "last" }));
+}
+
+TEST_F(JournalPid, AStreamThatIsToEndDoesNotWait)
+{
+        start(10, 1 << 20);
+        ASSERT_EQ(write(fds[1], "one\n", 4), 4);
+        EXPECT_EQ(move(), MOVE_WAIT_JOURNAL);
+        EXPECT_TRUE(journald->take().empty());
+        ASSERT_GE(stream_drain(stream), 0);
+        EXPECT_EQ(move(), MOVE_EMPTY);
+        EXPECT_EQ(field(journald->take(), "MESSAGE"), (Texts{ "one" }));
 }
 
 TEST_F(JournalPid, FilesDoNotWait)
