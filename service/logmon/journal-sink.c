@@ -33,6 +33,39 @@ JournalSink *journal_sink_new(Journal *journal, Counters *counters, GString *fie
         return sink;
 }
 
+PidFile *pid_file_new(const char *path)
+{
+        PidFile *file = g_rc_box_new0(PidFile);
+
+        file->path = g_strdup(path);
+        return file;
+}
+
+static void pid_file_clear(void *file)
+{
+        g_free(((PidFile *) file)->path);
+}
+
+PidFile *pid_file_unref(PidFile *file)
+{
+        if (file)
+                g_rc_box_release_full(file, pid_file_clear);
+        return NULL;
+}
+
+static void forget_pid_file(JournalSink *sink)
+{
+        if (sink->pid_file && sink->pid_file->waiting == sink)
+                sink->pid_file->waiting = NULL;
+        sink->pid_file = pid_file_unref(sink->pid_file);
+}
+
+void journal_sink_set_pid_file(JournalSink *sink, PidFile *file)
+{
+        forget_pid_file(sink);
+        sink->pid_file = g_rc_box_acquire(file);
+}
+
 JournalSink *journal_sink_free(JournalSink *sink)
 {
         if (!sink)
@@ -40,23 +73,17 @@ JournalSink *journal_sink_free(JournalSink *sink)
 
         backlog_free(sink->backlog);
         g_free(sink->backlog_name);
-        g_free(sink->pid_file);
+        forget_pid_file(sink);
         g_string_free(sink->fields, TRUE);
         g_clear_pointer(&sink->partial, g_byte_array_unref);
         g_free(sink);
         return NULL;
 }
 
-void journal_sink_set_pid_file(JournalSink *sink, const char *path)
-{
-        g_free(sink->pid_file);
-        sink->pid_file = g_strdup(path);
-        sink->pid_deadline = 0;
-}
-
 void journal_sink_give_up_pid(JournalSink *sink)
 {
-        sink->pid_deadline = g_get_monotonic_time();
+        if (sink->pid_file)
+                sink->pid_file->deadline = g_get_monotonic_time();
 }
 
 /* -ENOENT: there is no file, or it is not complete yet. */
@@ -86,27 +113,45 @@ static int read_pid_file(const char *path, uint32_t *ret)
         return 0;
 }
 
-/* Before the first line is sent. -EAGAIN while there is reason to wait. */
+/* False when it is not waited for, or not any longer. */
+static bool waits_for_pid(JournalSink *sink)
+{
+        PidFile *file = sink->pid_file;
+        gint64 now = g_get_monotonic_time();
+
+        if (file->deadline == 0)
+                file->deadline = now + (gint64) JOURNAL_PID_PATIENCE_USEC;
+        if (now >= file->deadline || sink->hurried)
+                return false;
+
+        if (!file->waiting)
+                file->waiting = sink;
+        return true;
+}
+
+/* Before the first line is sent. -EAGAIN while there is reason to wait: for the file, or for the other stream,
+ * whose line was written before. */
 static int learn_pid(JournalSink *sink)
 {
+        PidFile *file = sink->pid_file;
         uint32_t pid = 0;
-        gint64 now;
         int r;
 
-        if (!sink->pid_file)
+        if (!file)
                 return 0;
+        if (file->waiting && file->waiting != sink && waits_for_pid(sink))
+                return -EAGAIN;
 
-        r = read_pid_file(sink->pid_file, &pid);
-        if (r == -ENOENT) {
-                now = g_get_monotonic_time();
-                if (sink->pid_deadline == 0)
-                        sink->pid_deadline = now + (gint64) JOURNAL_PID_PATIENCE_USEC;
-                return now < sink->pid_deadline && !sink->hurried ? -EAGAIN : 0;
-        }
+        r = read_pid_file(file->path, &pid);
+        if (r == -ENOENT && waits_for_pid(sink))
+                return -EAGAIN;
+        file->waiting = NULL;
+        if (r == -ENOENT)
+                return 0;
 
         if (r >= 0)
                 g_string_append_printf(sink->fields, "SYSLOG_PID=%" PRIu32 "\n", pid);
-        g_clear_pointer(&sink->pid_file, g_free);
+        forget_pid_file(sink);
         return 0;
 }
 

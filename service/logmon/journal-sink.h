@@ -21,9 +21,19 @@ G_BEGIN_DECLS
  * no longer than this when it does not. */
 #define JOURNAL_ONLY_PATIENCE_USEC (2U * G_TIME_SPAN_SECOND)
 
-/* How long lines wait until it is known which process writes them: that of a container is not known at once.
- * */
+/* How long lines wait until it is known which process writes them: that of a container is not known at once. */
 #define JOURNAL_PID_PATIENCE_USEC (10U * G_TIME_SPAN_SECOND)
+
+/* Where the pid of the process that writes the streams of a log is told. */
+typedef struct PidFile {
+        char *path;
+        gint64 deadline;     /* lines wait for it until then; 0: there were none yet */
+        const void *waiting; /* the sink that has waited longest, which goes first; never dereferenced */
+} PidFile;
+
+PidFile *pid_file_new(const char *path);
+PidFile *pid_file_unref(PidFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PidFile, pid_file_unref)
 
 /* The way of one stream into the journal: makes entries of lines. When journald does not keep up they go to a backlog, and
  * are dropped and counted when that is full, since nothing else may wait for journald. */
@@ -31,8 +41,7 @@ typedef struct JournalSink {
         Journal *journal; /* not owned */
         Counters *counters;
         GString *fields;
-        char *pid_file;      /* tells who writes; NULL: nothing does, or it is among the fields */
-        gint64 pid_deadline; /* lines wait for it until then; 0: there were none yet */
+        PidFile *pid_file; /* NULL: there is none, or the pid is among the fields */
         int priority;
         size_t entry_max; /* longer lines are several entries */
         bool keeps_partial; /* the caller takes unfinished lines out of the pipe, so their heads are kept here */
@@ -52,8 +61,8 @@ JournalSink *journal_sink_new(Journal *journal, Counters *counters, GString *fie
 JournalSink *journal_sink_free(JournalSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalSink, journal_sink_free)
 
-/* PATH, a file that may be yet to come, has the pid for the field SYSLOG_PID. */
-void journal_sink_set_pid_file(JournalSink *sink, const char *path);
+/* FILE, which may be yet to come and is shared by the sinks of a log, has the pid for the field SYSLOG_PID. */
+void journal_sink_set_pid_file(JournalSink *sink, PidFile *file);
 /* The writer has ended: a file that is not there now will not come. */
 void journal_sink_give_up_pid(JournalSink *sink);
 

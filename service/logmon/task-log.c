@@ -63,6 +63,7 @@ TaskLog *task_log_free(TaskLog *log)
         clear_streams(log);
         sd_event_source_disable_unref(log->deadline);
         g_array_unref(log->waiters);
+        pid_file_unref(log->pid_file);
         log_config_clear(&log->config);
         identity_clear(&log->identity);
         g_free(log->last_error);
@@ -131,7 +132,12 @@ static JournalSink *make_journal_sink(TaskLog *log, StreamKind kind)
 
         sink = journal_sink_new(log->manager->journal, log->counters, fields,
                         kind == STREAM_STDOUT ? LOG_INFO : LOG_ERR);
-        journal_sink_set_pid_file(sink, log->config.main_pid_file);
+        if (!log->config.main_pid_file)
+                return sink;
+
+        if (!log->pid_file)
+                log->pid_file = pid_file_new(log->config.main_pid_file);
+        journal_sink_set_pid_file(sink, log->pid_file);
         return sink;
 }
 
@@ -467,6 +473,7 @@ static int take_config(TaskLog *log, LogConfig *config, sd_bus_error *error)
 
         identity_clear(&log->identity);
         log->identity = identity;
+        log->pid_file = pid_file_unref(log->pid_file);
         log_config_clear(&log->config);
         log->config = *config;
         log_config_init(config);

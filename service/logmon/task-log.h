@@ -39,6 +39,7 @@ struct TaskLog {
         char *label;
         LogConfig config;
         Identity identity;
+        PidFile *pid_file; /* of the config's MainPIDFile, once a stream goes to the journal */
         TaskLogState state;
         Stream *streams[STREAM_MAX]; /* NULL: none, or it has ended */
         char *pipes[STREAM_MAX];     /* "device:inode", to know a pipe again after a restart */

@@ -38,7 +38,7 @@ class JournalPid : public StreamTest
                 journald = std::make_unique<FakeJournald>(dir / "socket");
                 sink = stream->journal =
                                 journal_sink_new(journal, &counters, g_string_new("A=b\n"), LOG_INFO);
-                journal_sink_set_pid_file(sink, file.c_str());
+                set_pid_file(sink);
         }
 
         void TearDown() override
@@ -53,6 +53,13 @@ class JournalPid : public StreamTest
 
                 EXPECT_EQ(journal_sink_feed(sink, data.data(), data.size(), &done), expected);
                 return done;
+        }
+
+        void set_pid_file(JournalSink *of)
+        {
+                g_autoptr(PidFile) pid_file = pid_file_new(file.c_str());
+
+                journal_sink_set_pid_file(of, pid_file);
         }
 
         void make_file(const std::string &text)
@@ -92,12 +99,46 @@ TEST_F(JournalPid, LinesWaitForIt)
 TEST_F(JournalPid, LinesDoNotWaitForEver)
 {
         EXPECT_EQ(show("one\n", -EAGAIN), 0U);
-        ASSERT_GT(sink->pid_deadline, 0);
+        ASSERT_GT(sink->pid_file->deadline, 0);
         journal_sink_give_up_pid(sink);
         show("one\n");
         make_file("4711\n");
         show("two\n");
         EXPECT_EQ(pids(journald->take()), (Texts{ "", "4711" })) << "late is better than never";
+}
+
+/* What the other stream has comes after it, although it is looked at first when the file is there. */
+TEST_F(JournalPid, LinesThatWaitKeepTheOrderOfTheStreams)
+{
+        JournalSink *other = journal_sink_new(journal, &counters, g_string_new("A=c\n"), LOG_ERR);
+        size_t done = 0;
+
+        journal_sink_set_pid_file(other, sink->pid_file);
+        EXPECT_EQ(show("out\n", -EAGAIN), 0U);
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), -EAGAIN);
+        make_file("4711\n");
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), -EAGAIN);
+        EXPECT_EQ(show("out\n"), 4U);
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), 0);
+
+        const auto entries = journald->take();
+
+        EXPECT_EQ(field(entries, "MESSAGE"), (Texts{ "out", "err" }));
+        EXPECT_EQ(pids(entries), (Texts{ "4711", "4711" }));
+        journal_sink_free(other);
+}
+
+TEST_F(JournalPid, TheOtherStreamDoesNotWaitForOneThatIsGone)
+{
+        JournalSink *other = journal_sink_new(journal, &counters, g_string_new("A=c\n"), LOG_ERR);
+        size_t done = 0;
+
+        journal_sink_set_pid_file(other, sink->pid_file);
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), -EAGAIN);
+        make_file("4711\n");
+        EXPECT_EQ(show("out\n", -EAGAIN), 0U);
+        journal_sink_free(other);
+        EXPECT_EQ(show("out\n"), 4U);
 }
 
 TEST_F(JournalPid, AnEndDoesNotWait)
@@ -138,21 +179,21 @@ TEST_F(JournalPid, WhatIsNoPidIsNoField)
         for (const char *text : { "0\n", "-1\n", "12a\n", "12", "4294967296\n", "\n", "1\nMESSAGE=forged\n",
                              "12345678901234567890\n" }) {
                 make_file(text);
-                journal_sink_set_pid_file(sink, file.c_str());
+                set_pid_file(sink);
                 show("line\n");
                 EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << text;
         }
 
         ASSERT_EQ(unlink(file.c_str()), 0);
         ASSERT_EQ(mkdir(file.c_str(), 0700), 0);
-        journal_sink_set_pid_file(sink, file.c_str());
+        set_pid_file(sink);
         show("line\n");
         EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << "a directory";
         ASSERT_EQ(rmdir(file.c_str()), 0);
 
         dir.write("target", "4711\n");
         ASSERT_EQ(symlink((dir / "target").c_str(), file.c_str()), 0);
-        journal_sink_set_pid_file(sink, file.c_str());
+        set_pid_file(sink);
         show("line\n");
         EXPECT_EQ(pids(journald->take()), (Texts{ "" })) << "a symbolic link";
 }
