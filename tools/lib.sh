@@ -11,6 +11,7 @@ BUILD_PACKAGES=(
 )
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 FUZZ_PACKAGES=(clang libclang-rt-dev)
+MATRIX_PACKAGES=(clang dpkg-dev)
 MACHINE_HOST_PACKAGES=(mmdebstrap systemd-container util-linux procps iproute2 debian-archive-keyring)
 VM_HOST_PACKAGES=(qemu-system-x86 e2fsprogs openssh-client)
 
