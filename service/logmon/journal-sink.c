@@ -83,7 +83,7 @@ JournalSink *journal_sink_free(JournalSink *sink)
 void journal_sink_give_up_pid(JournalSink *sink)
 {
         if (sink->pid_file)
-                sink->pid_file->deadline = g_get_monotonic_time();
+                sink->pid_file->given_up = true;
 }
 
 /* -ENOENT: there is no file, or it is not complete yet. */
@@ -143,7 +143,7 @@ static int learn_pid(JournalSink *sink)
                 return -EAGAIN;
 
         r = read_pid_file(file->path, &pid);
-        if (r == -ENOENT && waits_for_pid(sink))
+        if (r == -ENOENT && !file->given_up && waits_for_pid(sink))
                 return -EAGAIN;
         file->waiting = NULL;
         if (r == -ENOENT)

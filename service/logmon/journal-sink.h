@@ -28,6 +28,7 @@ G_BEGIN_DECLS
 typedef struct PidFile {
         char *path;
         gint64 deadline;     /* lines wait for it until then; 0: there were none yet */
+        bool given_up;       /* it will not come any more */
         const void *waiting; /* the sink that has waited longest, which goes first; never dereferenced */
 } PidFile;
 

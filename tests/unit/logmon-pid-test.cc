@@ -128,6 +128,24 @@ TEST_F(JournalPid, LinesThatWaitKeepTheOrderOfTheStreams)
         journal_sink_free(other);
 }
 
+/* Nor does the end of the writer change the order: both are looked at again at once. */
+TEST_F(JournalPid, LinesThatWaitKeepTheirOrderAtTheEnd)
+{
+        JournalSink *other = journal_sink_new(journal, &counters, g_string_new("A=c\n"), LOG_ERR);
+        size_t done = 0;
+
+        journal_sink_set_pid_file(other, sink->pid_file);
+        EXPECT_EQ(show("out\n", -EAGAIN), 0U);
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), -EAGAIN);
+        journal_sink_give_up_pid(sink);
+        journal_sink_give_up_pid(other);
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), -EAGAIN);
+        EXPECT_EQ(show("out\n"), 4U);
+        EXPECT_EQ(journal_sink_feed(other, "err\n", 4, &done), 0);
+        EXPECT_EQ(field(journald->take(), "MESSAGE"), (Texts{ "out", "err" }));
+        journal_sink_free(other);
+}
+
 TEST_F(JournalPid, TheOtherStreamDoesNotWaitForOneThatIsGone)
 {
         JournalSink *other = journal_sink_new(journal, &counters, g_string_new("A=c\n"), LOG_ERR);
