@@ -110,28 +110,6 @@ int connection_call(nx_connection *connection, sd_bus_message *m, uint64_t timeo
         return r < 0 ? error_set_bus(ret_error, &bus_error, r) : 0;
 }
 
-/* A message that was sent is sealed and numbered; the second is a copy. */
-static int copy_call(nx_connection *connection, sd_bus_message *m, sd_bus_message **ret)
-{
-        g_autoptr(sd_bus_message) copy = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(connection->bus, &copy, sd_bus_message_get_destination(m),
-                        sd_bus_message_get_path(m), sd_bus_message_get_interface(m),
-                        sd_bus_message_get_member(m));
-        if (r < 0)
-                return r;
-        r = sd_bus_message_rewind(m, true);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_copy(copy, m, true);
-        if (r < 0)
-                return r;
-
-        *ret = g_steal_pointer(&copy);
-        return 0;
-}
-
 int connection_call_again(nx_connection *connection, sd_bus_message *m, uint64_t timeout_usec,
                 sd_bus_message **ret, nx_error **ret_error)
 {
@@ -151,7 +129,7 @@ int connection_call_again(nx_connection *connection, sd_bus_message *m, uint64_t
                         return error_set_bus(ret_error, &bus_error, r);
 
                 g_usleep(delay);
-                r = copy_call(connection, call, &copy);
+                r = call_again_copy(connection->bus, call, &copy);
                 if (r < 0)
                         return error_set_bus(ret_error, NULL, r);
                 sd_bus_message_unref(call);

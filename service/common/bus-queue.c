@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "bus-error.h"
+#include "call-again.h"
 #include "cleanup.h"
 #include "log.h"
 
@@ -104,34 +105,12 @@ static int handle_reply(BusCall *call, sd_bus_message *reply, sd_bus_error *erro
         return handler ? handler(reply, userdata, error) : 0;
 }
 
-/* A message that was sent has its number for good. */
-static int copy_call(sd_bus *bus, sd_bus_message *m, sd_bus_message **ret)
-{
-        g_autoptr(sd_bus_message) copy = NULL;
-        int r;
-
-        r = sd_bus_message_new_method_call(bus, &copy, sd_bus_message_get_destination(m),
-                        sd_bus_message_get_path(m), sd_bus_message_get_interface(m),
-                        sd_bus_message_get_member(m));
-        if (r < 0)
-                return r;
-        r = sd_bus_message_rewind(m, true);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_copy(copy, m, true);
-        if (r < 0)
-                return r;
-
-        *ret = g_steal_pointer(&copy);
-        return 0;
-}
-
 static int wait_again(BusCall *call)
 {
         sd_bus_message *copy = NULL;
         int r;
 
-        r = copy_call(call->queue->bus, call->message, &copy);
+        r = call_again_copy(call->queue->bus, call->message, &copy);
         if (r < 0)
                 return r;
 

@@ -2,6 +2,7 @@
 #include "call-again.h"
 
 #include "bus-error.h"
+#include "cleanup.h"
 
 static uint64_t now_usec(void)
 {
@@ -49,4 +50,25 @@ bool call_again_after(CallAgain *self, const sd_bus_error *error, uint64_t *ret_
 
         *ret_delay_usec = delay;
         return true;
+}
+
+int call_again_copy(sd_bus *bus, sd_bus_message *m, sd_bus_message **ret)
+{
+        g_autoptr(sd_bus_message) copy = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &copy, sd_bus_message_get_destination(m),
+                        sd_bus_message_get_path(m), sd_bus_message_get_interface(m),
+                        sd_bus_message_get_member(m));
+        if (r < 0)
+                return r;
+        r = sd_bus_message_rewind(m, true);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_copy(copy, m, true);
+        if (r < 0)
+                return r;
+
+        *ret = g_steal_pointer(&copy);
+        return 0;
 }

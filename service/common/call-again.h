@@ -39,4 +39,7 @@ uint64_t call_again_send(CallAgain *self);
 /* Whether the call that failed with ERROR is made again, and how long after this. */
 bool call_again_after(CallAgain *self, const sd_bus_error *error, uint64_t *ret_delay_usec);
 
+/* What is sent the next time: a message that was sent is sealed and numbered. The copy is the caller's. */
+int call_again_copy(sd_bus *bus, sd_bus_message *m, sd_bus_message **ret);
+
 G_END_DECLS
