@@ -39,6 +39,7 @@ typedef struct Top {
         Ctl *ctl;
         SortBy sort_by;
         bool full_screen;
+        sigset_t pause_mask; /* of signals, between two looks */
         int64_t interval_msec;
         GArray *usages;
 } Top;
@@ -228,7 +229,8 @@ static bool pause_top(Top *top)
         while ((left = end - g_get_monotonic_time() / 1000) > 0) {
                 struct pollfd p = { .fd = top->full_screen && isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
                         .events = POLLIN };
-                int n = poll(&p, 1, (int) MIN(left, G_MAXINT));
+                const struct timespec timeout = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+                int n = ppoll(&p, 1, &timeout, &top->pause_mask);
 
                 if (n < 0) /* a signal: the terminal has another size now */
                         break;
@@ -270,13 +272,19 @@ static void on_terminate(int number)
         (void) raise(number);
 }
 
-/* Another screen, without a cursor, which goes with the program. */
-static void take_screen(void)
+/* Another screen, without a cursor, which goes with the program. A resize is handled in the pause only, since sd-bus
+ * fails a call with EINTR when a handler runs meanwhile (before systemd 253). */
+static void take_screen(Top *top)
 {
         const struct sigaction resize = { .sa_handler = on_resize };
         const struct sigaction terminate = { .sa_handler = on_terminate };
+        sigset_t blocked;
 
-        (void) sigaction(SIGWINCH, &resize, NULL); /* no SA_RESTART: it is to end poll() */
+        (void) sigemptyset(&blocked);
+        (void) sigaddset(&blocked, SIGWINCH);
+        (void) sigprocmask(SIG_BLOCK, &blocked, &top->pause_mask);
+        (void) sigdelset(&top->pause_mask, SIGWINCH);
+        (void) sigaction(SIGWINCH, &resize, NULL);
         (void) sigaction(SIGTERM, &terminate, NULL);
         (void) sigaction(SIGHUP, &terminate, NULL);
         (void) sigaction(SIGINT, &terminate, NULL);
@@ -342,7 +350,7 @@ int verb_top(Ctl *ctl, int argc, char **argv)
         top.interval_msec = (int64_t) (MIN(usec, UINT64_C(1000000000000)) / 1000);
         top.full_screen = !batch && isatty(STDOUT_FILENO);
         if (top.full_screen)
-                take_screen();
+                take_screen(&top);
         status = run(&top, iterations);
         if (top.full_screen)
                 restore_screen();

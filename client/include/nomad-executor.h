@@ -10,8 +10,10 @@
  * of their type; those functions accept NULL and return NULL. Strings are UTF-8. A value that is not known is treated as one that a
  * newer service has added. Times are microseconds, CLOCK_REALTIME where they are points in time; UINT64_MAX is "for ever".
  *
- * Calls block unless their names end in _async; they may be mixed. A connection and all that was made from it belong to one thread at a time,
- * and must not be used after fork(2).
+ * Calls block unless their names end in _async; they may be mixed. A connection and all that was made from it belong to
+ * one thread at a time, and must not be used after fork(2). With libsystemd before 253 a call fails with EINTR when a
+ * signal is handled while it blocks, and whether the service has done it is then not known: a program with signal
+ * handlers blocks its signals meanwhile, as for sd-event(3).
  */
 
 #include <stddef.h>

@@ -105,7 +105,7 @@ TEST_F(CliTty, KilledClientHangsUp)
         Terminal terminal(80, 24, SHELL);
 
         ASSERT_TRUE(terminal.shows("$"));
-        terminal.kill_program();
+        terminal.signal_program(SIGKILL);
         EXPECT_TRUE(terminal.shows("status 137"));
         EXPECT_EQ(client.wait_task(path_of("shell")), (Exit{ "signal", 128 + SIGHUP, SIGHUP, false }));
         EXPECT_TRUE(client.release(path_of("shell")).ok());
@@ -270,6 +270,25 @@ TEST_F(CliTty, TopInANarrowTerminal)
         EXPECT_EQ(terminal.scrolled(), 0U);
         terminal.resize(100, 20);
         EXPECT_TRUE(terminal.shows("a-task-with-a-long-name-8"));
+}
+
+/* sd-bus fails a call during which a signal is handled, before systemd 253. */
+TEST_F(CliTty, TopOutlivesAnyNumberOfResizes)
+{
+        for (int i = 0; i < 9; i++)
+                start_idle("task-" + std::to_string(i));
+        Terminal terminal(100, 20, "nomad-executorctl top --interval=10ms");
+
+        ASSERT_TRUE(terminal.shows("Sorted by cpu."));
+        for (int i = 0; i < 3000; i++) {
+                terminal.signal_program(SIGWINCH);
+                usleep(100);
+        }
+        terminal.send({ "i" });
+        EXPECT_TRUE(terminal.shows("Sorted by id.")) << terminal.screen();
+        terminal.resize(60, 20);
+        EXPECT_TRUE(eventually([&] { return width_of(terminal.lines().at(4)) <= 60; })) << terminal.screen();
+        terminal.send({ "q" });
 }
 
 TEST_F(CliTty, TopWithoutATerminal)

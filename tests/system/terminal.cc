@@ -64,13 +64,16 @@ std::string Terminal::format(const std::string &variable) const
         return lines_of(tmux({ "display-message", "-p", "#{" + variable + "}" }).text).at(0);
 }
 
-void Terminal::kill_program()
+void Terminal::signal_program(int number)
 {
-        std::string shell = format("pane_pid");
-        auto child = [&] { return lines_of(run({ "pgrep", "--parent", shell }).text); };
+        if (program == 0) {
+                std::string shell = format("pane_pid");
+                auto child = [&] { return lines_of(run({ "pgrep", "--parent", shell }).text); };
 
-        ASSERT_TRUE(eventually([&] { return child().size() == 1; }));
-        EXPECT_EQ(kill((pid_t) std::atoi(child().at(0).c_str()), SIGKILL), 0);
+                ASSERT_TRUE(eventually([&] { return child().size() == 1; }));
+                program = (pid_t) std::atoi(child().at(0).c_str());
+        }
+        EXPECT_EQ(kill(program, number), 0);
 }
 
 std::vector<std::string> Terminal::lines() const

@@ -20,7 +20,7 @@ class Terminal
         void send_text(const std::string &text);
         void type(const std::string &line); /* and Enter */
         void resize(unsigned columns, unsigned rows);
-        void kill_program(); /* SIGKILL to the command */
+        void signal_program(int number); /* the command, which has to be the same one each time */
 
         /* What is on it, line by line without trailing blanks; the last lines are left out if they are empty. */
         std::vector<std::string> lines() const;
@@ -36,4 +36,5 @@ class Terminal
         std::string format(const std::string &variable) const;
 
         std::string name;
+        pid_t program = 0;
 };
