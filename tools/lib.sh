@@ -4,7 +4,7 @@
 #
 # What the scripts in tools/ share: package lists, places and a few functions.
 
-# On the host: to build, to check the source, to boot machines, to boot virtual machines.
+# On the host: to build, to check the source in several ways, to boot machines, to boot virtual machines.
 BUILD_PACKAGES=(
         gcc g++ meson ninja-build pkg-config musl-tools
         libsystemd-dev libglib2.0-dev libjson-glib-dev libcurl4-openssl-dev libgtest-dev libxml2-utils systemd dbus
@@ -12,6 +12,7 @@ BUILD_PACKAGES=(
 LINT_PACKAGES=(clang-format clang-tidy shellcheck)
 FUZZ_PACKAGES=(clang libclang-rt-dev)
 MATRIX_PACKAGES=(clang dpkg-dev)
+COVERAGE_PACKAGES=(gcovr)
 MACHINE_HOST_PACKAGES=(mmdebstrap systemd-container util-linux procps iproute2 debian-archive-keyring)
 VM_HOST_PACKAGES=(qemu-system-x86 e2fsprogs openssh-client)
 
