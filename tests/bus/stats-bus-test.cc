@@ -241,7 +241,7 @@ TEST_F(StatsBus, StreamInterval)
         EXPECT_FALSE(never_again.figures().empty());
         double first = by_default.figures().at("Timestamp"), second = by_default.figures().at("Timestamp");
         EXPECT_GE(second - first, 900000);
-        EXPECT_LT(second - first, 1900000);
+        EXPECT_LT(second - first, 10000000);
         finish(path);
         EXPECT_TRUE(never_again.figures().empty()) << "only the first line, then the end of the task";
 }
@@ -251,14 +251,15 @@ TEST_F(StatsBus, ReadersOfDifferentIntervals)
 {
         std::string path = start("web", shell("exec sleep 1000"));
         StatsStream slow(*client, path, 300000), fast(*client, path, 20000);
-        double begin = slow.figures().at("Timestamp"), end = slow.figures().at("Timestamp"), at = 0;
-        size_t lines = 0;
+        double begin = slow.figures().at("Timestamp"), end = slow.figures().at("Timestamp");
+        double fast_begin = fast.figures().at("Timestamp");
+        size_t lines = 1;
 
         EXPECT_GE(end - begin, 290000);
-        while ((at = fast.figures().at("Timestamp")) < end)
+        while (fast.figures().at("Timestamp") < end)
                 lines++;
         EXPECT_GE(lines, 5U);
-        EXPECT_LE(lines, 17U);
+        EXPECT_LE(lines, (end - fast_begin) / 20000 + 2);
         finish(path);
 }
 

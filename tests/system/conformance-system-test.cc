@@ -94,7 +94,7 @@ TEST_F(Conformance, TestExecutor_Start_Wait_Children)
 
         start("children", script("(/bin/sleep 1000 > /dev/null & ) ; exec /bin/sleep 1"));
         EXPECT_EQ(wait("children"), (Exit{ "success", 0, 0, false }));
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(7));
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
 /* Its statistics: see stats. */
@@ -192,7 +192,7 @@ TEST_F(Conformance, TestExecutor_Start_Kill_Immediately_NoGrace)
         start("no-grace", program("/bin/sleep", { "100" }));
         ASSERT_TRUE(stop("no-grace", "SIGKILL", 0).ok());
         EXPECT_EQ(wait("no-grace"), (Exit{ "signal", 137, SIGKILL, false }));
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(4));
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 TEST_F(Conformance, TestExecutor_Start_Kill_Immediately_WithGrace)
@@ -202,7 +202,7 @@ TEST_F(Conformance, TestExecutor_Start_Kill_Immediately_WithGrace)
         start("with-grace", program("/bin/sleep", { "100" }));
         ASSERT_TRUE(stop("with-grace", "SIGKILL", 100000).ok());
         EXPECT_EQ(wait("with-grace"), (Exit{ "signal", 137, SIGKILL, false }));
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(4));
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 /* --- EX/executor_universal_linux_test.go --- */

