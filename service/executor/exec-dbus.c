@@ -91,6 +91,10 @@ void exec_set_start_error(const ExecSession *session, const char *command, int e
         else if (strcmp(stage, STAGE_COMMAND) == 0)
                 (void) sd_bus_error_setf(
                                 ret, BUS_ERROR_COMMAND_NOT_FOUND, "Command '%s' was not found", command);
+        else if (strcmp(stage, STAGE_DIRECTORY) == 0 && session->directory)
+                (void) sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
+                                "Cannot enter WorkingDirectory '%s': %s", session->directory,
+                                g_strerror(error));
         else if (g_str_has_prefix(stage, STAGE_SCRIPT))
                 (void) sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot execute '%s': its interpreter '%s' does not exist", command,

@@ -40,6 +40,7 @@ void exec_session_free(void *userdata)
         safe_close(session->terminal_fd);
         for (size_t i = 0; i < G_N_ELEMENTS(session->client_fds); i++)
                 safe_close(session->client_fds[i]);
+        g_free(session->directory);
         if (session->free_userdata)
                 session->free_userdata(session->userdata);
         g_free(session);
@@ -318,6 +319,7 @@ int exec_session_start(Task *task, int cgroup_fd, const Program *program, const 
                 .terminal_fd = -1,
                 .client_fds = { -1, -1, -1 },
                 .terminal = stdio->terminal,
+                .directory = g_strdup(program->directory),
         };
         waiter_list_init(&session->waiters, &task->manager->callers);
 

@@ -63,6 +63,7 @@ struct ExecSession {
         ExecStarted on_started; /* NULL once told */
         int start_error;
         char start_stage[STAGE_SIZE];
+        char *directory; /* that the program begins in, or NULL */
         ExecEnded on_ended;
         void *userdata;
         GDestroyNotify free_userdata; /* or NULL */

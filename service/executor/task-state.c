@@ -257,6 +257,22 @@ static uint64_t get_number(GHashTable *record, const char *key, uint64_t otherwi
         return record_get_uint64(record, key, UINT64_MAX, &value) > 0 ? value : otherwise;
 }
 
+/* The supervisor does not say which of the two it was. */
+static int set_stdio_failure(const TaskSpec *spec, const char *meaning, sd_bus_error *ret)
+{
+        const char *out = spec->stdout_path, *err = spec->stderr_path;
+
+        if (out && err)
+                return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
+                                "Cannot open StdoutPath '%s' or StderrPath '%s': %s", out, err, meaning);
+        if (out || err)
+                return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED, "Cannot open %s '%s': %s",
+                                out ? "StdoutPath" : "StderrPath", out ? out : err, meaning);
+
+        return sd_bus_error_setf(
+                        ret, BUS_ERROR_EXEC_FAILED, "Cannot set up the standard streams: %s", meaning);
+}
+
 static int set_failure(const Task *task, const char *stage, int error, sd_bus_error *ret)
 {
         const TaskSpec *spec = &task->spec;
@@ -275,11 +291,11 @@ static int set_failure(const Task *task, const char *stage, int error, sd_bus_er
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot enter WorkingDirectory '%s': %s", spec->working_directory, meaning);
         if (strcmp(stage, STAGE_STDIO) == 0)
+                return set_stdio_failure(spec, meaning, ret);
+        if (g_str_has_prefix(stage, STAGE_RLIMIT))
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
-                                "Cannot open StdoutPath or StderrPath: %s", meaning);
-        if (strcmp(stage, STAGE_RLIMIT) == 0)
-                return sd_bus_error_setf(
-                                ret, BUS_ERROR_EXEC_FAILED, "Cannot set the ResourceLimits: %s", meaning);
+                                "Cannot set the limit '%s' of ResourceLimits: %s",
+                                resource_limit_name(atoi(stage + strlen(STAGE_RLIMIT))), meaning);
         if (g_str_has_prefix(stage, STAGE_SCRIPT))
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot execute '%s': its interpreter '%s' does not exist", spec->command,

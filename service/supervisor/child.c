@@ -77,9 +77,16 @@ static void reset_scheduling(void)
 
 static void set_limits(const Launch *launch, int error_fd)
 {
+        char stage[STAGE_SIZE];
+
         for (size_t i = 0; i < launch->n_limits; i++)
-                if (setrlimit(launch->limits[i].resource, &launch->limits[i].limit) < 0)
-                        fail(error_fd, STAGE_RLIMIT, errno);
+                if (setrlimit(launch->limits[i].resource, &launch->limits[i].limit) < 0) {
+                        int error = errno;
+
+                        (void) snprintf(stage, sizeof stage, "%s%d", STAGE_RLIMIT,
+                                        launch->limits[i].resource);
+                        fail(error_fd, stage, error);
+                }
 }
 
 static void set_oom_score_adjust(const Launch *launch, int error_fd)

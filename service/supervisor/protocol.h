@@ -134,10 +134,10 @@ typedef struct SpawnReply {
 #define START_ERRNO                 "ERRNO"
 #define START_STAGE                 "STAGE" /* one of the words below */
 
-#define STAGE_SIZE      128U     /* with the final 0 */
-#define STAGE_RECORD    "record" /* reserving the exit record */
-#define STAGE_CGROUP    "cgroup" /* making the cgroups, or starting a process in one */
-#define STAGE_RLIMIT    "rlimit"
+#define STAGE_SIZE      128U      /* with the final 0 */
+#define STAGE_RECORD    "record"  /* reserving the exit record */
+#define STAGE_CGROUP    "cgroup"  /* making the cgroups, or starting a process in one */
+#define STAGE_RLIMIT    "rlimit " /* and the number of the resource */
 #define STAGE_OOM       "oom-score-adjust"
 #define STAGE_KEYRING   "keyring"
 #define STAGE_USER      "user" /* uid, gid or groups */

@@ -100,6 +100,24 @@ TEST_F(Cli, MistakesInASpec)
                         std::string::npos);
 }
 
+/* What is found when the program is about to be executed. */
+TEST_F(Cli, MistakesThatTheTaskMeets)
+{
+        start_idle("web");
+        expect_mistake(ctl({ "run", "-p", "ResourceLimits=NOFILE=99999999999", "--", "true" }), 126,
+                        "Cannot set the limit 'NOFILE' of ResourceLimits: Operation not permitted\n");
+        expect_mistake(ctl({ "run", "-p", "StdoutPath=/no/such", "--", "true" }), 126,
+                        "Cannot open StdoutPath '/no/such': No such file or directory\n");
+        expect_mistake(ctl({ "run", "-p", "StderrPath=/etc", "--", "true" }), 126,
+                        "Cannot open StderrPath '/etc': Is a directory\n");
+        expect_mistake(ctl({ "run", "-p", "StdoutPath=/dev/null", "-p", "StderrPath=/etc", "--", "true" }),
+                        126, "Cannot open StdoutPath '/dev/null' or StderrPath '/etc': Is a directory\n");
+        expect_mistake(ctl({ "run", "--working-directory=/no/such", "--", "true" }), 126,
+                        "Cannot enter WorkingDirectory '/no/such': No such file or directory\n");
+        expect_mistake(ctl({ "exec", "--working-directory=/no/such", "web", "true" }), 126,
+                        "Cannot enter WorkingDirectory '/no/such': No such file or directory\n");
+}
+
 TEST_F(Cli, MistakesInWhatIsChanged)
 {
         start_idle("web");
