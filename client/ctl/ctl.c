@@ -33,7 +33,7 @@ static const char *hint(const nx_error *error)
         case NX_ERROR_TASK_EXISTS:
                 return "choose another --id, or release that one when it has ended";
         case NX_ERROR_COMMAND_NOT_FOUND:
-                return "give an absolute path, or --setenv=PATH=…";
+                return strchr(message, '/') ? NULL : "give an absolute path, or --setenv=PATH=…";
         case NX_ERROR_NOT_RUNNING:
                 return "'" PROGRAM " status' shows how it ended";
         case NX_ERROR_TASK_RUNNING:

@@ -19,9 +19,11 @@
 /* A stream of which there is more is not put in order with the other. */
 #define MERGED_MAX (32U * 1024U * 1024U)
 
+#define LINES_ALL G_MININT64
+
 typedef struct LogsOptions {
         gboolean follow, only_stdout, only_stderr;
-        gint64 lines; /* -1: all */
+        gint64 lines; /* of each stream, or LINES_ALL */
 } LogsOptions;
 
 typedef struct Follow {
@@ -189,7 +191,7 @@ static int print_logs(Ctl *ctl, nx_task *task, const LogsOptions *options)
 
 int verb_logs(Ctl *ctl, int argc, char **argv)
 {
-        LogsOptions options = { .lines = -1 };
+        LogsOptions options = { .lines = LINES_ALL };
         const GOptionEntry entries[] = {
                 { "follow", 'f', 0, G_OPTION_ARG_NONE, &options.follow, "Go on until the task ends", NULL },
                 { "lines", 'n', 0, G_OPTION_ARG_INT64, &options.lines, "Begin with the last lines only",
@@ -206,6 +208,8 @@ int verb_logs(Ctl *ctl, int argc, char **argv)
                 return STATUS_USAGE;
         if (options.only_stdout && options.only_stderr)
                 return ctl_fail_text(ctl, STATUS_USAGE, "--stdout and --stderr cannot both be given");
+        if (options.lines < 0 && options.lines != LINES_ALL)
+                return ctl_fail_text(ctl, STATUS_USAGE, "--lines must not be negative");
         task = ctl_open_task(ctl, argv[1], &status);
         if (!task)
                 return status;

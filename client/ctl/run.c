@@ -73,7 +73,7 @@ static bool parse(Ctl *ctl, RunOptions *o, int *argc, char ***argv)
         return true;
 }
 
-/* The file, or what standard input has; NULL with errno. */
+/* The file, or what standard input has; NULL with errno, which is EBADMSG where it is not text. */
 static char *read_spec_file(const char *path)
 {
         FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
@@ -91,6 +91,10 @@ static char *read_spec_file(const char *path)
                 return NULL;
         }
         text[n] = '\0';
+        if (strlen(text) != n) {
+                errno = EBADMSG;
+                return NULL;
+        }
         return g_steal_pointer(&text);
 }
 
@@ -105,7 +109,8 @@ static nx_spec *begin_spec(const Ctl *ctl, const char *path)
 
         text = read_spec_file(path);
         if (!text) {
-                (void) ctl_fail_text(ctl, 0, "Cannot read %s: %s", path, g_strerror(errno));
+                (void) ctl_fail_text(ctl, 0, "Cannot read %s: %s", path,
+                                errno == EBADMSG ? "it has a NUL character" : g_strerror(errno));
                 return NULL;
         }
         if (nx_spec_new_from_json(text, &spec, &error) < 0) {

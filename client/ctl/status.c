@@ -218,6 +218,8 @@ int verb_status(Ctl *ctl, int argc, char **argv)
 
         if (!ctl_parse(ctl, entries, false, 0, G_MAXINT, &argc, &argv))
                 return STATUS_USAGE;
+        if (lines < 0)
+                return ctl_fail_text(ctl, STATUS_USAGE, "--lines must not be negative");
         if (!ctl_connect(ctl))
                 return STATUS_FAILED;
 

@@ -8,6 +8,10 @@
 #include "error.h"
 #include "export.h"
 #include "task.h"
+#include "text.h"
+
+/* No more of a value is repeated in a message. */
+#define SHOWN_MAX 60U
 
 struct nx_exec_options {
         int tty;
@@ -143,6 +147,34 @@ static int read_session(sd_bus_message *reply, nx_exec *exec)
         return 0;
 }
 
+static bool is_text(const char *what, const char *value, nx_error **ret_error)
+{
+        g_autofree char *shown = NULL;
+
+        if (!value || g_utf8_validate(value, -1, NULL))
+                return true;
+
+        shown = text_shorten(value, SHOWN_MAX);
+        (void) error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: '%s' is not UTF-8", what, shown);
+        return false;
+}
+
+static bool are_texts(const char *const *argv, const nx_exec_options *options, nx_error **ret_error)
+{
+        for (; *argv; argv++)
+                if (!is_text("Argument", *argv, ret_error))
+                        return false;
+        if (!options)
+                return true;
+
+        for (guint i = 0; i < options->environment->len; i++)
+                if (!is_text("Environment", options->environment->pdata[i], ret_error))
+                        return false;
+
+        return is_text("User", options->user, ret_error) &&
+                        is_text("WorkingDirectory", options->directory, ret_error);
+}
+
 EXPORT int nx_task_exec(nx_task *task, const char *const *argv, const nx_exec_options *options,
                 nx_exec **ret, nx_error **ret_error)
 {
@@ -151,6 +183,8 @@ EXPORT int nx_task_exec(nx_task *task, const char *const *argv, const nx_exec_op
         g_autoptr(nx_exec) exec = NULL;
         int r;
 
+        if (!are_texts(argv, options, ret_error))
+                return -EINVAL;
         r = task_new_call(task, "Exec", &m, ret_error);
         if (r < 0)
                 return r;
@@ -158,8 +192,7 @@ EXPORT int nx_task_exec(nx_task *task, const char *const *argv, const nx_exec_op
         if (r >= 0)
                 r = append_options(m, options);
         if (r < 0)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
-                                "An argument of the command, or an option, is not UTF-8");
+                return error_set_bus(ret_error, NULL, r);
         r = connection_call(task->connection, m, CALL_TIMEOUT_USEC, &reply, ret_error);
         if (r < 0)
                 return r;

@@ -106,24 +106,45 @@ static const char *find_error(const char *text)
         return *text == '\0' ? NULL : text;
 }
 
+static char *describe_position(const char *text, const char *where)
+{
+        const char *line = text;
+        unsigned n_line = 1;
+
+        for (const char *p = text; p < where; p++)
+                if (*p == '\n') {
+                        n_line++;
+                        line = p + 1;
+                }
+
+        return g_strdup_printf("line %u, character %ld", n_line, g_utf8_strlen(line, where - line) + 1);
+}
+
 char *json_describe_error(const char *text, const GError *error)
 {
-        const char *wrong = find_error(text), *line = text;
+        const char *wrong = find_error(text);
+        g_autofree char *position = NULL;
         g_autofree char *shown = NULL;
-        unsigned n_line = 1;
 
         if (!wrong)
                 return g_strdup(error->message);
         if (*wrong == '\0')
                 return g_strdup("it ends too early");
 
-        for (const char *p = text; p < wrong; p++)
-                if (*p == '\n') {
-                        n_line++;
-                        line = p + 1;
-                }
+        position = describe_position(text, wrong);
         shown = text_shorten(wrong, 1);
-        return g_strdup_printf("line %u, character %ld cannot be '%.*s'", n_line,
-                        g_utf8_strlen(line, wrong - line) + 1, (int) (g_utf8_next_char(shown) - shown),
-                        shown);
+        return g_strdup_printf(
+                        "%s cannot be '%.*s'", position, (int) (g_utf8_next_char(shown) - shown), shown);
+}
+
+char *json_find_nul(const char *text)
+{
+        for (const char *p = strchr(text, '\\'); p; p = strchr(p + 2, '\\')) {
+                if (g_str_has_prefix(p, "\\u0000"))
+                        return describe_position(text, p);
+                if (p[1] == '\0')
+                        break;
+        }
+
+        return NULL;
 }

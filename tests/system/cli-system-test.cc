@@ -343,8 +343,9 @@ TEST_F(Cli, ErrorsInOneLineThatSaysWhatToDo)
                 int status;
                 std::string text;
         } cases[] = {
-                { { "run", "--", "/no/such" }, 127,
-                                "Command '/no/such' was not found; give an absolute path" },
+                { { "run", "--", "/no/such" }, 127, "Command '/no/such' was not found\n" },
+                { { "run", "--", "no-such" }, 127,
+                                "Command 'no-such' was not found; give an absolute path" },
                 { { "run", "--", "/etc/passwd" }, 126, "Cannot execute '/etc/passwd': Permission denied" },
                 { { "run", "--id=web", "--", "true" }, 125,
                                 "There is a task 'web' already; choose another --id" },

@@ -142,6 +142,10 @@ TEST_F(Cli, MistakesThatWereNotTold)
         expect_mistake(ctl({ "exec", "-E", "NOPE", "web", "true" }), 125,
                         "--setenv=NOPE: there is no such variable here; give NOPE=VALUE\n");
         expect_mistake(ctl({ "exec", "-E", "=a", "web", "true" }), 125, "--setenv==a has no name");
+        for (const char *verb : { "logs", "status" })
+                expect_mistake(ctl({ verb, "-n", "-5", "web" }), 2, "--lines must not be negative\n");
+        expect_mistake(sh("printf '{\"Command\":\"true\"}\\0more' | nomad-executorctl run --spec=-"), 125,
+                        "Cannot read -: it has a NUL character\n");
         EXPECT_EQ(sh("YES=1 nomad-executorctl exec -E YES web sh -c 'echo $YES'").text, "1\n");
         EXPECT_EQ(sh("YES=1 nomad-executorctl run -E YES -- sh -c 'echo $YES'").text, "1\n");
 
@@ -168,6 +172,10 @@ TEST_F(Cli, TextThatIsNotUtf8)
                 EXPECT_EQ(lines_of(output.text).size(), 1U) << command << output;
                 EXPECT_NE(output.text.find("not UTF-8"), std::string::npos) << command << output;
         }
+        expect_mistake(sh("nomad-executorctl exec web echo $'a\\xff'"), 125,
+                        "Argument: 'a\uFFFD' is not UTF-8\n");
+        expect_mistake(sh("nomad-executorctl exec -E $'A=a\\xff' web true"), 125,
+                        "Environment: 'A=a\uFFFD' is not UTF-8\n");
         /* what is UTF-8 is taken in every locale */
         EXPECT_EQ(sh("LC_ALL=C nomad-executorctl run --id=loc --keep --description=ä -- true").text, "");
         EXPECT_EQ(client.property(path_of("loc"), "Description"), "ä");
