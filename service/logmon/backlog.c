@@ -17,17 +17,23 @@ static size_t page_size(void)
         return (size_t) sysconf(_SC_PAGESIZE);
 }
 
+/* The pages at both ends may be partly used. */
+static size_t capacity_of(int fd)
+{
+        size_t slack = 2 * page_size();
+        int size = fcntl(fd, F_GETPIPE_SZ);
+
+        return size > (int) slack ? (size_t) size - slack : 0;
+}
+
 Backlog *backlog_adopt(Pump *pump, const char *fd_name, int fd)
 {
         Backlog *backlog = g_new0(Backlog, 1);
-        /* the pages at both ends may be partly used */
-        size_t slack = 2 * page_size();
-        int size = fcntl(fd, F_GETPIPE_SZ);
 
         backlog->pump = pump;
         backlog->fd_name = g_strdup(fd_name);
         backlog->fd = fd;
-        backlog->capacity = size > (int) slack ? (size_t) size - slack : 0;
+        backlog->capacity = capacity_of(fd);
         pump->n_backlogs++;
         return backlog;
 }
@@ -44,6 +50,9 @@ int backlog_open(Pump *pump, const char *fd_name, Backlog **ret)
         if (r < 0)
                 return r;
         (void) fcntl(fd, F_SETPIPE_SZ, BACKLOG_SIZE);
+        /* Without CAP_SYS_RESOURCE a user who has many pipes gets more of two pages only (pipe(7)). */
+        if (capacity_of(fd) == 0)
+                return -ENOBUFS;
         r = fdstore_push(fd_name, &fd, 1);
         if (r < 0)
                 return r;

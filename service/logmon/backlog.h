@@ -26,7 +26,7 @@ typedef struct Backlog {
         bool torn;     /* a line was cut off, and for the newline that ends it there was no room */
 } Backlog;
 
-/* -EMFILE: there are BACKLOGS_MAX. */
+/* -EMFILE: there are BACKLOGS_MAX; -ENOBUFS: the kernel gives us no pipe that is large enough. */
 int backlog_open(Pump *pump, const char *fd_name, Backlog **ret);
 
 /* Goes on with one that systemd had kept. Takes over FD. */

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <syslog.h>
 
 #include "fake-journald.h"
@@ -608,6 +609,43 @@ TEST_F(JournalBacklog, OneOfTooManyLosesNothingAtAForcedEnd)
         EXPECT_TRUE(dir.read("redis.stdout.0") == input);
         EXPECT_EQ(journald->take().size() + counters.journal_dropped, 5001U);
         pump.n_backlogs = 0;
+}
+
+/* In a child without privileges: what backlog_open() gives a user who has as many pipes as the kernel allows. */
+static int open_without_room()
+{
+        const int small = 2 * getpagesize();
+        Pump pump = {};
+        Backlog *backlog = nullptr;
+
+        if (setresuid(54321, 54321, 54321) < 0)
+                return 0;
+        for (int n = 0; n < 1000; n++) {
+                int fds[2];
+
+                if (pipe2(fds, O_CLOEXEC) < 0)
+                        return 0;
+                if (fcntl(fds[0], F_GETPIPE_SZ) <= small)
+                        return backlog_open(&pump, "backlog.test", &backlog);
+                (void) fcntl(fds[0], F_SETPIPE_SZ, 1 << 20);
+        }
+        return 0;
+}
+
+/* Its lines would be dropped one and all; so they wait where they are. */
+TEST(Backlog, NeedsAPipeThatIsLargeEnough)
+{
+        int status = 0;
+
+        if (geteuid() != 0)
+                GTEST_SKIP() << "machine: only root can be a user who has nothing else to do";
+        pid_t pid = fork();
+        ASSERT_GE(pid, 0);
+        if (pid == 0)
+                _exit(-open_without_room());
+        ASSERT_EQ(waitpid(pid, &status, 0), pid);
+        ASSERT_TRUE(WIFEXITED(status));
+        EXPECT_EQ(WEXITSTATUS(status), ENOBUFS);
 }
 
 /* Each of these is half a page and would waste the other half, were it not for the filling up. */
