@@ -140,6 +140,20 @@ void ContainerLogTest::kill_often(unsigned n, unsigned max_msec, const std::func
         (void) dockerlog_pid(pid);
 }
 
+bool ContainerLogTest::kill_until_reconnected(const std::string &id, unsigned n)
+{
+        return eventually(
+                        [&] {
+                                if (container_property(id, "State") != "following")
+                                        return false;
+                                if (container_count(id, "Reconnects") >= n)
+                                        return true;
+                                kill_dockerlog();
+                                return false;
+                        },
+                        std::chrono::seconds(60));
+}
+
 static size_t memory_of_service(const std::string &field)
 {
         std::ifstream file("/proc/" + std::to_string(main_pid(DOCKERLOG_UNIT)) + "/status");

@@ -36,6 +36,8 @@ class ContainerLogTest : public LogTest
         void kill_dockerlog();
         /* N times, each time after it runs for up to MAX_MSEC; ALSO is called with each number, from 0 on. */
         void kill_often(unsigned n, unsigned max_msec, const std::function<void(unsigned)> &also = {});
+        /* Until it has been followed again N times, which on a slow machine is not so after each kill. */
+        bool kill_until_reconnected(const std::string &id, unsigned n);
         /* What ALSO is for: logmon is killed at every third. */
         void kill_logmon_too(unsigned i);
 
