@@ -258,22 +258,31 @@ TEST_F(RestartBus, AnOrderlyStopLeavesTasksRunning)
         EXPECT_EQ(client->wait_task(path), (Exit{ "exit-code", 3, 0, false }));
 }
 
-/* Every byte that was in the pipe, or came later, is in the file. */
+/* Every byte that was in the pipe, or came later, is in the file. The task writes until it is told. */
 TEST_F(RestartBus, LogmonIsKilledWhileATaskWrites)
 {
         std::string path = start("web",
-                        logged_shell("for i in $(seq 1 200); do seq $i $((i + 50)); sleep 0.002; done"));
+                        logged_shell("i=0; until [ -e " + directory +
+                                        "/go ]; do i=$((i + 1)); seq $i $((i + 50)); sleep 0.002; done; "
+                                        "echo $i >" +
+                                        directory + "/rounds"));
+        const std::string file = log_directory + "/web.stdout.0";
         std::string expected;
 
-        for (int i = 1; i <= 200; i++)
-                for (int j = i; j <= i + 50; j++)
-                        expected += std::to_string(j) + "\n";
         for (int i = 0; i < 5; i++) {
-                (void) poll(nullptr, 0, 30);
+                const size_t before = read_file(file).size();
+
+                ASSERT_TRUE(eventually([&] { return read_file(file).size() > before; }))
+                                << "it is moved no more";
                 ASSERT_TRUE(logmon->restart_hard());
         }
+        go_on();
         EXPECT_EQ(client->wait_task(path), (Exit{ "success", 0, 0, false }));
-        EXPECT_EQ(read_file(log_directory + "/web.stdout.0"), expected);
+        const int rounds = std::stoi(read_file(directory + "/rounds"));
+        for (int i = 1; i <= rounds; i++)
+                for (int j = i; j <= i + 50; j++)
+                        expected += std::to_string(j) + "\n";
+        EXPECT_TRUE(read_file(file) == expected);
         EXPECT_TRUE(client->release(path).ok());
         expect_nothing_left();
 }

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <fstream>
+#include <future>
 #include <regex>
 #include <spawn.h>
 #include <sys/stat.h>
@@ -99,18 +100,63 @@ TEST_F(ClientLibrary, AgentThatIsKilledLearnsHowItsTasksEnded)
         EXPECT_EQ(client.list_tasks().size(), 0U);
 }
 
-/* The service dies while the agent waits for events. */
+/* Sees the calls of Task.Wait on the bus, whoever makes them. */
+class WaitMonitor
+{
+      public:
+        WaitMonitor()
+        {
+                const char *match = "type='method_call',interface='" TASK_INTERFACE "',member='Wait'";
+
+                EXPECT_GE(sd_bus_new(&bus), 0);
+                EXPECT_GE(sd_bus_set_address(bus, "unix:path=/run/dbus/system_bus_socket"), 0);
+                EXPECT_GE(sd_bus_set_monitor(bus, true), 0);
+                EXPECT_GE(sd_bus_set_bus_client(bus, true), 0);
+                EXPECT_GE(sd_bus_start(bus), 0);
+                EXPECT_GE(sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                          "org.freedesktop.DBus.Monitoring", "BecomeMonitor", nullptr,
+                                          nullptr, "asu", 1, match, 0),
+                                0);
+        }
+
+        ~WaitMonitor()
+        {
+                sd_bus_close_unref(bus);
+        }
+
+        /* Returns when there has been one more. */
+        bool next() const
+        {
+                return eventually([this] {
+                        sd_bus_message *message = nullptr;
+                        bool seen = false;
+
+                        while (!seen && sd_bus_process(bus, &message) > 0) {
+                                seen = message &&
+                                                sd_bus_message_is_method_call(
+                                                                message, TASK_INTERFACE, "Wait") > 0;
+                                message = sd_bus_message_unref(message);
+                        }
+                        return seen;
+                });
+        }
+
+      private:
+        sd_bus *bus = nullptr;
+};
+
+/* The service dies while the agent waits for events, and the task ends when the agent waits again. */
 TEST_F(ClientLibrary, WaitGoesOnOverARestartOfTheService)
 {
         run_agent({ "until [ -e /tmp/agent/go ]; do sleep 0.02; done; exit 5" });
-        pid_t child = fork();
-        if (child == 0) {
-                (void) usleep(300000);
-                _exit(run({ "systemctl", "kill", "-s", "KILL", "--kill-whom=main", EXECUTOR_UNIT }).status +
-                                run({ "sleep", "0.5" }).status + run({ "touch", "/tmp/agent/go" }).status);
-        }
-        EXPECT_EQ(resume_agent(), std::vector<std::string>{ "agent/0: exit-code 5 0" });
-        EXPECT_EQ(waitpid(child, nullptr, 0), child);
+        const WaitMonitor monitor;
+        auto lines = std::async(std::launch::async, resume_agent);
+
+        EXPECT_TRUE(monitor.next());
+        kill_service(EXECUTOR_UNIT);
+        EXPECT_TRUE(monitor.next()) << "it does not wait again";
+        write_file("/tmp/agent/go", "");
+        EXPECT_EQ(lines.get(), std::vector<std::string>{ "agent/0: exit-code 5 0" });
 }
 
 /* Each handle that is of no use has an error of its own. */
