@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <time.h>
@@ -15,6 +16,8 @@
 #define LOOP         "echo ready; while :; do sleep 0.02; done"
 #define NO_PROCESS   "4194303" /* there may be such a pid, and none whose start time is 1 */
 #define NO_SUCH_TIME "1"
+
+#define SESSION_WITH_TERMINAL "9b0e9ec585162fe1"
 
 using Values = std::map<std::string, std::string>;
 
@@ -118,15 +121,19 @@ class Recorded : public SystemTest, public testing::WithParamInterface<const cha
         /* All that the version had on disk for a task, but for what the supervisor alone uses. */
         static void put_state(const std::string &id, const Values &values)
         {
-                const std::string recorded =
-                                std::string(TEMPLATES "/") + GetParam() + "/nomad-executor/" + id;
+                const std::string service = std::string(TEMPLATES "/") + GetParam() + "/nomad-executor/";
 
                 ASSERT_EQ(run({ "mkdir", "-p", "-m", "0700", TASKS + id }).status, 0);
-                for (const std::string &name : list_directory(recorded)) {
-                        ASSERT_EQ(run({ "rm", "-f", TASKS + id + "/" + name }).status, 0);
-                        write_file(TASKS + id + "/" + name,
-                                        filled("nomad-executor/" + id + "/" + name, values));
-                        ASSERT_EQ(run({ "chmod", "0600", TASKS + id + "/" + name }).status, 0);
+                for (const auto &entry : std::filesystem::recursive_directory_iterator(service + id)) {
+                        const std::string name = entry.path().string().substr(service.size());
+
+                        if (entry.is_directory()) {
+                                ASSERT_EQ(run({ "mkdir", "-p", "-m", "0700", TASKS + name }).status, 0);
+                                continue;
+                        }
+                        ASSERT_EQ(run({ "rm", "-f", TASKS + name }).status, 0);
+                        write_file(TASKS + name, filled("nomad-executor/" + name, values));
+                        ASSERT_EQ(run({ "chmod", "0600", TASKS + name }).status, 0);
                 }
         }
 
@@ -171,6 +178,14 @@ class Recorded : public SystemTest, public testing::WithParamInterface<const cha
         std::string property(const std::string &id, const std::string &name)
         {
                 return client.property(path_of(id), name);
+        }
+
+        /* The path is of a length that the address has room for. */
+        static void make_socket(const std::string &path)
+        {
+                const std::string bind = "import socket; socket.socket(socket.AF_UNIX).bind('" + path + "')";
+
+                ASSERT_EQ(run({ "python3", "-c", bind }).status, 0);
         }
 
         void start_ready(const std::string &id, const Spec &spec)
@@ -251,6 +266,39 @@ TEST_P(Recorded, Contained)
         EXPECT_EQ(wait("contained"), (Exit{ "exit-code", 6, 0, false }));
         EXPECT_EQ(read_file(log_of("contained", "stdout")), "ready\nbye\n");
         release("contained");
+        EXPECT_EQ(run({ "rm", "-r", SHARED_ROOT }).status, 0);
+}
+
+/* Version 0.1.0 keeps nothing of a session that has started. It died while the runtime was about to start two sessions in
+ * a container, the second of them with a terminal: its socket is not among the templates, since git keeps none. */
+TEST_P(Recorded, SessionsThatWereAboutToStart)
+{
+        const std::string directory = TASKS "sessions/container/sessions";
+
+        ASSERT_EQ(run({ "mkdir", "-p", SHARED_ROOT }).status, 0);
+        start_ready("sessions",
+                        script("trap \"echo bye; exit 6\" TERM; " LOOP)
+                                        .set("Isolation", "container")
+                                        .set("TaskDirectory", SHARED_ROOT));
+        const Values values = values_of("sessions");
+
+        ASSERT_EQ(run({ "systemctl", "stop", EXECUTOR_UNIT }).status, 0);
+        put_state("sessions", values);
+        ASSERT_EQ(list_directory(directory).size(), 2U);
+        make_socket(directory + "/" SESSION_WITH_TERMINAL "/console");
+        ASSERT_EQ(run({ "systemctl", "start", EXECUTOR_UNIT }).status, 0);
+        EXPECT_EQ(property("sessions", "State"), "running");
+        EXPECT_EQ(property("sessions", "MainPID"), values.at("PID"));
+        EXPECT_FALSE(exists(directory)) << "what was left of them is there";
+        {
+                Session session(client.task(path_of("sessions"), "Exec",
+                                fill_exec({ "sh", "-c", "cat /proc/1/comm; pwd" }, Spec())));
+                EXPECT_EQ(session.read_output(), "sh\n/\n");
+        }
+        EXPECT_TRUE(stop("sessions", "SIGTERM", 60000000).ok());
+        EXPECT_EQ(wait("sessions"), (Exit{ "exit-code", 6, 0, false }));
+        release("sessions");
+        EXPECT_FALSE(exists(TASKS "sessions"));
         EXPECT_EQ(run({ "rm", "-r", SHARED_ROOT }).status, 0);
 }
 
