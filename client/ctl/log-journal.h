@@ -7,7 +7,7 @@ G_BEGIN_DECLS
 
 typedef struct LogJournalOptions {
         bool streams[2]; /* standard output, standard error */
-        gint64 lines;    /* the last so many of each; negative: all */
+        gint64 lines;    /* the last so many of each; -1: all */
         bool follow;     /* until the task ends, or nobody reads any more */
 } LogJournalOptions;
 

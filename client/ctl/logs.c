@@ -19,7 +19,7 @@
 /* A stream of which there is more is not put in order with the other. */
 #define MERGED_MAX (32U * 1024U * 1024U)
 
-#define LINES_ALL G_MININT64
+#define LINES_ALL (-1)
 
 typedef struct LogsOptions {
         gboolean follow, only_stdout, only_stderr;
@@ -194,8 +194,8 @@ int verb_logs(Ctl *ctl, int argc, char **argv)
         LogsOptions options = { .lines = LINES_ALL };
         const GOptionEntry entries[] = {
                 { "follow", 'f', 0, G_OPTION_ARG_NONE, &options.follow, "Go on until the task ends", NULL },
-                { "lines", 'n', 0, G_OPTION_ARG_INT64, &options.lines, "Begin with the last lines only",
-                                "N" },
+                { "lines", 'n', 0, G_OPTION_ARG_INT64, &options.lines,
+                                "Begin with the last lines only; -1 for all", "N" },
                 { "stdout", 0, 0, G_OPTION_ARG_NONE, &options.only_stdout, "Only standard output", NULL },
                 { "stderr", 0, 0, G_OPTION_ARG_NONE, &options.only_stderr,
                                 "Only standard error, to our standard output", NULL },
@@ -208,8 +208,8 @@ int verb_logs(Ctl *ctl, int argc, char **argv)
                 return STATUS_USAGE;
         if (options.only_stdout && options.only_stderr)
                 return ctl_fail_text(ctl, STATUS_USAGE, "--stdout and --stderr cannot both be given");
-        if (options.lines < 0 && options.lines != LINES_ALL)
-                return ctl_fail_text(ctl, STATUS_USAGE, "--lines must not be negative");
+        if (options.lines < LINES_ALL)
+                return ctl_fail_text(ctl, STATUS_USAGE, "--lines is a number of lines, or -1 for all");
         task = ctl_open_task(ctl, argv[1], &status);
         if (!task)
                 return status;

@@ -85,6 +85,11 @@ int verb_reattach(Ctl *ctl, int argc, char **argv)
         if (file && !(text = read_handle(file)))
                 return ctl_fail_text(ctl, STATUS_PASS_FAILED, "Cannot read %s: %s", file, g_strerror(errno));
 
+        if (lines < -1)
+                return ctl_fail_text(ctl, STATUS_PASS_FAILED, "--lines is a number of lines, or -1 for all");
+        if (argc > 1 && *argv[1] == '\0')
+                return ctl_fail_text(ctl, STATUS_PASS_FAILED, "There is no handle");
+
         task = find_task(ctl, file ? text : argv[1], file != NULL, &status);
         return task ? stay(ctl, task, release, lines) : status;
 }

@@ -62,6 +62,10 @@ EXPORT int nx_hook_new(nx_connection *connection, const char *id, const nx_spec 
                 if (!nx_spec_has(config, "LogDirectory"))
                         return error_set(ret_error, NX_ERROR_INVALID_SPEC,
                                         "The configuration needs LogDirectory, where the log files are");
+                if (*config->values.log_directory != '/')
+                        return error_set(ret_error, NX_ERROR_INVALID_SPEC,
+                                        "LogDirectory must be an absolute path: '%s'",
+                                        config->values.log_directory);
                 (void) nx_spec_to_json(config, &json);
                 r = nx_spec_new_from_json(json, &hook->config, ret_error);
                 if (r < 0)

@@ -27,12 +27,14 @@ typedef struct Options {
         gboolean user, disabled;
         char *state_file;
         char **properties;
+        char *save_failure; /* why the state could not be saved, or NULL */
 } Options;
 
 static void options_clear(Options *options)
 {
         g_free(options->state_file);
         g_strfreev(options->properties);
+        g_free(options->save_failure);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
@@ -40,6 +42,28 @@ static int fail(int status, const char *message)
 {
         (void) fprintf(stderr, PROGRAM ": %s\n", message);
         return status;
+}
+
+/* A key of a spec that is about something else would be ignored by the library. */
+static bool are_keys_of_a_log(char **properties)
+{
+        static const char *const keys[] = { "LogDirectory", "LogName", "LogTargets", "LogMaxFiles",
+                "LogMaxFileSize", "LogFields", "LogOverflow", "User", "Group", NULL };
+
+        for (; properties && *properties; properties++) {
+                g_autofree char *key = g_strndup(*properties, strcspn(*properties, "="));
+                g_autofree char *list = NULL;
+                g_autofree char *message = NULL;
+
+                if (g_strv_contains(keys, key))
+                        continue;
+                list = g_strjoinv(", ", (char **) keys);
+                message = g_strdup_printf("'%s' is not a key of a log; there are %s", key, list);
+                (void) fail(0, message);
+                return false;
+        }
+
+        return true;
 }
 
 static bool parse(Options *o, int *argc, char ***argv)
@@ -71,13 +95,13 @@ static bool parse(Options *o, int *argc, char ***argv)
                 (void) fail(0, "usage: " PROGRAM " --state=FILE -p LogDirectory=DIR prestart|stop ID");
                 return false;
         }
-        return true;
+        return are_keys_of_a_log(o->properties);
 }
 
 /* On disk, and whole, before the task is started. */
 static int save(const char *state, void *userdata)
 {
-        const Options *o = userdata;
+        Options *o = userdata;
         g_autofree char *line = g_strdup_printf("%s\n", state);
         g_autoptr(GError) error = NULL;
 
@@ -85,7 +109,7 @@ static int save(const char *state, void *userdata)
                             G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, &error))
                 return 0;
 
-        (void) fail(0, error->message);
+        o->save_failure = g_strdup_printf("Cannot save the state in %s: %s", o->state_file, error->message);
         return -EIO;
 }
 
@@ -130,7 +154,7 @@ static int make_hook(const Options *o, nx_connection *connection, const char *id
         return nx_hook_new(connection, id, config, ret, ret_error);
 }
 
-static int run(const Options *o, const char *command, const char *id, nx_error **ret_error)
+static int run(Options *o, const char *command, const char *id, nx_error **ret_error)
 {
         g_autoptr(nx_connection) connection = NULL;
         g_autoptr(nx_hook_response) response = NULL;
@@ -153,7 +177,7 @@ static int run(const Options *o, const char *command, const char *id, nx_error *
                 return r;
         }
 
-        r = nx_hook_prestart(hook, previous, save, (void *) o, &response, ret_error);
+        r = nx_hook_prestart(hook, previous, save, o, &response, ret_error);
         if (r >= 0)
                 print_response(response);
         return r;
@@ -169,6 +193,9 @@ int main(int argc, char **argv)
                 return STATUS_USAGE;
         if (run(&options, argv[1], argv[2], &error) >= 0)
                 return STATUS_OK;
+
+        if (options.save_failure)
+                return fail(STATUS_FAILED, options.save_failure);
 
         return fail(nx_error_get_code(error) == NX_ERROR_INVALID_SPEC ? STATUS_USAGE : STATUS_FAILED,
                         nx_error_get_message(error));

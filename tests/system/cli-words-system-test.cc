@@ -142,8 +142,12 @@ TEST_F(Cli, MistakesThatWereNotTold)
         expect_mistake(ctl({ "exec", "-E", "NOPE", "web", "true" }), 125,
                         "--setenv=NOPE: there is no such variable here; give NOPE=VALUE\n");
         expect_mistake(ctl({ "exec", "-E", "=a", "web", "true" }), 125, "--setenv==a has no name");
-        for (const char *verb : { "logs", "status" })
-                expect_mistake(ctl({ verb, "-n", "-5", "web" }), 2, "--lines must not be negative\n");
+        expect_mistake(ctl({ "status", "-n", "-5", "web" }), 2, "--lines must not be negative\n");
+        expect_mistake(ctl({ "logs", "-n", "-5", "web" }), 2,
+                        "--lines is a number of lines, or -1 for all\n");
+        expect_mistake(ctl({ "reattach", "-n", "-5", "web" }), 125,
+                        "--lines is a number of lines, or -1 for all\n");
+        expect_mistake(ctl({ "reattach", "" }), 125, "There is no handle\n");
         expect_mistake(sh("printf '{\"Command\":\"true\"}\\0more' | nomad-executorctl run --spec=-"), 125,
                         "Cannot read -: it has a NUL character\n");
         EXPECT_EQ(sh("YES=1 nomad-executorctl exec -E YES web sh -c 'echo $YES'").text, "1\n");

@@ -277,7 +277,9 @@ TEST_F(ClientLibrary, HookThatCannotSaveItsState)
         Output output = hook("prestart");
 
         EXPECT_EQ(output.status, 1) << output;
-        EXPECT_NE(output.text.find("The state of the hook cannot be saved"), std::string::npos) << output;
+        EXPECT_EQ(output.text.find("nomad-task-hook: Cannot save the state in /tmp/hook/state: "), 0U)
+                        << output;
+        EXPECT_EQ(lines_of(output.text).size(), 1U) << output;
         EXPECT_EQ(run({ "busctl", "--list", "tree", "org.nomad.Logmon" }).text.find("hooked"),
                         std::string::npos);
 }
@@ -292,4 +294,26 @@ TEST_F(ClientLibrary, HookDisabled)
         EXPECT_FALSE(exists("/tmp/hook/state"));
         EXPECT_EQ(run({ "nomad-task-hook", "prestart" }).status, 2);
         EXPECT_EQ(run({ "nomad-task-hook", "--state=/tmp/hook/state", "prestart", "hooked" }).status, 2);
+}
+
+TEST_F(ClientLibrary, HookNamesWhatIsWrong)
+{
+        auto prestart = [](const std::string &property) {
+                Output output = run({ "nomad-task-hook", "--state=/tmp/hook/state", "-p", property,
+                                "prestart", "hooked" });
+
+                EXPECT_EQ(output.status, 2) << output;
+                EXPECT_EQ(lines_of(output.text).size(), 1U) << output;
+                return output.text;
+        };
+
+        EXPECT_EQ(prestart("LogDirectory=logs"),
+                        "nomad-task-hook: LogDirectory must be an absolute path: 'logs'\n");
+        for (const char *key : { "MemoryMax", "Foo" })
+                EXPECT_EQ(prestart(std::string(key) + "=1"),
+                                std::string("nomad-task-hook: '") + key +
+                                                "' is not a key of a log; there are LogDirectory, LogName, "
+                                                "LogTargets, LogMaxFiles, LogMaxFileSize, LogFields, "
+                                                "LogOverflow, User, Group\n");
+        EXPECT_FALSE(exists("/tmp/hook/state"));
 }
