@@ -137,13 +137,48 @@ char *json_describe_error(const char *text, const GError *error)
                         "%s cannot be '%.*s'", position, (int) (g_utf8_next_char(shown) - shown), shown);
 }
 
-char *json_find_nul(const char *text)
+/* Where the string ends whose first quote TEXT is at. NULL: it has a NUL character, and TEXT is moved there. */
+static const char *find_end_of_string(const char **text)
 {
-        for (const char *p = strchr(text, '\\'); p; p = strchr(p + 2, '\\')) {
-                if (g_str_has_prefix(p, "\\u0000"))
-                        return describe_position(text, p);
-                if (p[1] == '\0')
-                        break;
+        for ((*text)++; **text != '\0' && **text != '"'; (*text)++) {
+                if (g_str_has_prefix(*text, "\\u0000"))
+                        return NULL;
+                if (**text == '\\' && (*text)[1] != '\0')
+                        (*text)++;
+        }
+
+        return **text == '"' ? *text + 1 : *text;
+}
+
+static bool is_in_range(const char *number, const char *end)
+{
+        g_autofree char *integer = g_strndup(number, (gsize) (end - number));
+
+        return strpbrk(integer, ".eE") ||
+                        g_ascii_string_to_signed(integer, 10, G_MININT64, G_MAXINT64, NULL, NULL);
+}
+
+char *json_describe_misread(const char *text)
+{
+        g_autofree char *position = NULL;
+        const char *p = text, *end;
+
+        while (*p != '\0') {
+                if (*p == '"') {
+                        end = find_end_of_string(&p);
+                        if (!end) {
+                                position = describe_position(text, p);
+                                return g_strdup_printf("a NUL character at %s", position);
+                        }
+                } else if (*p == '-' || g_ascii_isdigit(*p)) {
+                        end = p + strspn(p, "+-.0123456789Ee");
+                        if (!is_in_range(p, end)) {
+                                position = describe_position(text, p);
+                                return g_strdup_printf("a number that is out of range at %s", position);
+                        }
+                } else
+                        end = p + 1;
+                p = end;
         }
 
         return NULL;

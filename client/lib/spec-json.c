@@ -90,11 +90,6 @@ static int refuse(const Option *option, JsonNode *node, bool out_of_range, nx_er
         if (option->type == &option_type_fd)
                 return error_set(ret_error, NX_ERROR_INVALID_SPEC,
                                 "%s is a descriptor and cannot be given in text", option->key);
-        if (out_of_range && JSON_NODE_HOLDS_VALUE(node) && json_node_get_int(node) < 0)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
-                                "%s: a number is from 0 to %" G_GINT64_FORMAT
-                                ", and what has no limit is \"infinity\"",
-                                option->key, G_MAXINT64);
         if (out_of_range)
                 return error_set(ret_error, NX_ERROR_INVALID_SPEC, "%s: %s is out of range", option->key,
                                 shown);
@@ -129,7 +124,7 @@ EXPORT int nx_spec_new_from_json(const char *json, nx_spec **ret, nx_error **ret
         g_autoptr(nx_spec) spec = nx_spec_new(NULL);
         g_autoptr(JsonParser) parser = json_parser_new();
         g_autoptr(GError) error = NULL;
-        g_autofree char *nul = NULL;
+        g_autofree char *misread = NULL;
         JsonObjectIter iter;
         const char *key;
         JsonNode *node;
@@ -139,10 +134,9 @@ EXPORT int nx_spec_new_from_json(const char *json, nx_spec **ret, nx_error **ret
 
                 return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The spec is not JSON: %s", where);
         }
-        nul = json_find_nul(json);
-        if (nul)
-                return error_set(ret_error, NX_ERROR_INVALID_SPEC,
-                                "The spec has a NUL character, which no value can have: %s", nul);
+        misread = json_describe_misread(json);
+        if (misread)
+                return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The spec has %s", misread);
         node = json_parser_get_root(parser);
         if (!node || !JSON_NODE_HOLDS_OBJECT(node))
                 return error_set(ret_error, NX_ERROR_INVALID_SPEC, "The spec is not a JSON object");

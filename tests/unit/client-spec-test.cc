@@ -289,17 +289,6 @@ TEST(ClientSpec, JsonThatIsRefused)
         };
         for (const auto &c : cases)
                 EXPECT_EQ(parse_error(c.json), "The spec is not JSON: " + c.where) << c.json;
-        for (const char *json : { "{\"Command\":\"tr\\u0000ue\"}", "{\"\\u0000\":1}",
-                             "{\"Arguments\":[\"\\\\\\u0000\"]}" })
-                EXPECT_EQ(parse_error(json).find(
-                                          "The spec has a NUL character, which no value can have: line 1, "),
-                                0U)
-                                << json;
-        EXPECT_EQ(parse_error("{\n\"Command\":\"ä\\u0000\"}"),
-                        "The spec has a NUL character, which no value can have: line 2, character 13");
-        nx_spec *backslash;
-        ASSERT_EQ(nx_spec_new_from_json("{\"Command\":\"\\\\u0000\"}", &backslash, nullptr), 0);
-        nx_spec_free(backslash);
         EXPECT_EQ(parse_error("[]"), "The spec is not a JSON object");
         EXPECT_EQ(parse_error("null"), "The spec is not a JSON object");
         EXPECT_EQ(parse_error("{\"Comand\":\"x\"}"), "Unknown key 'Comand'; did you mean Command?");
@@ -311,15 +300,40 @@ TEST(ClientSpec, JsonThatIsRefused)
                              "Mounts\":[[\"/a\",\"/b\"]]", "Mounts\":[[\"/a\",\"/b\",\"ro\"]]",
                              "Mounts\":[\"/a:/b\"]", "Devices\":[[\"/a\",\"/b\",[\"r\"]]]", "Devices\":{}" })
                 EXPECT_TRUE(std::regex_search(parse_error(std::string("{\"") + key + "}"),
-                                std::regex("^[A-Za-z]+(: (.* is out of range|a number is from 0 .*)$| must be .*, not .)")))
+                                std::regex("^[A-Za-z]+(: .* is out of range$| must be .*, not .)")))
                                 << key;
         EXPECT_EQ(parse_error("{\"Command\":[\"true\"]}"), "Command must be a string, not [\"true\"]");
         EXPECT_EQ(parse_error("{\"MemoryMax\":\"64MB\"}"),
                         "MemoryMax must be a number of bytes, or one with K, M, G or T, not \"64MB\"");
-        /* json-glib makes -1 of everything that is too large for its integers */
-        for (const char *number : { "-1", "18446744073709551615", "99999999999999999999" })
-                EXPECT_EQ(parse_error(std::string("{\"MemoryMax\":") + number + "}"),
-                                "MemoryMax: a number is from 0 to 9223372036854775807, and what has no limit is "
-                                "\"infinity\"");
+        EXPECT_EQ(parse_error("{\"MemoryMax\":-1}"), "MemoryMax: -1 is out of range");
         EXPECT_NE(parse_error("{\"StandardInput\":0}").find("is a descriptor"), std::string::npos);
+}
+
+/* What json-glib would take for something else, without a word. */
+TEST(ClientSpec, JsonThatWouldBeMisread)
+{
+        const struct {
+                const char *json, *what;
+        } cases[] = {
+                { "{\"Command\":\"tr\\u0000ue\"}", "a NUL character at line 1, character 15" },
+                { "{\"\\u0000\":1}", "a NUL character at line 1, character 3" },
+                { "{\"Arguments\":[\"\\\\\\u0000\"]}", "a NUL character at line 1, character 18" },
+                { "{\n\"Command\":\"ä\\u0000\"}", "a NUL character at line 2, character 13" },
+                { "{\"MemoryMax\":18446744073709551615}",
+                                "a number that is out of range at line 1, character 14" },
+                { "{\"ResourceLimits\":{\"CORE\":[1,99999999999999999999]}}",
+                                "a number that is out of range at line 1, character 30" },
+                { "{\"StopTimeoutUSec\":-99999999999999999999}",
+                                "a number that is out of range at line 1, character 20" },
+        };
+        for (const auto &c : cases)
+                EXPECT_EQ(parse_error(c.json), std::string("The spec has ") + c.what) << c.json;
+
+        for (const char *json : { "{\"Command\":\"\\\\u0000\"}", "{\"Command\":\"99999999999999999999\"}",
+                             "{\"MemoryMax\":9223372036854775807}" }) {
+                nx_spec *spec = nullptr;
+
+                EXPECT_EQ(nx_spec_new_from_json(json, &spec, nullptr), 0) << json;
+                nx_spec_free(spec);
+        }
 }
