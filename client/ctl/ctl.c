@@ -6,8 +6,17 @@
 #include "last-end.h"
 #include "pager.h"
 
-/* How the bus begins to tell of what its policy refuses. */
-#define REJECTED "Rejected send message"
+/* How dbus-daemon and dbus-broker begin to tell of what their policy refuses. */
+static const char *const rejections[] = { "Rejected send message",
+        "Sender is not authorized to send message" };
+
+static bool is_rejection(const char *message)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(rejections); i++)
+                if (g_str_has_prefix(message, rejections[i]))
+                        return true;
+        return false;
+}
 
 /* What to look at when the bus, or the service on it, cannot be reached. */
 static const char *no_service_hint(const nx_error *error)
@@ -46,7 +55,7 @@ static const char *hint(const nx_error *error)
         case NX_ERROR_LOG_FAILED:
                 return "'journalctl -u nomad-executor -u nomad-logmon' may say more";
         case NX_ERROR_ACCESS_DENIED:
-                return g_str_has_prefix(message, REJECTED) ? "do it as root, say with sudo" : NULL;
+                return is_rejection(message) ? "do it as root, say with sudo" : NULL;
         case NX_ERROR_NO_SERVICE:
                 return no_service_hint(error);
         default:
@@ -71,7 +80,7 @@ static char *message_of(const nx_error *error)
         const char *message = nx_error_get_message(error);
         g_autofree char *user = NULL;
 
-        if (!g_str_has_prefix(message, REJECTED))
+        if (!is_rejection(message))
                 return g_strdup(message);
 
         user = g_locale_to_utf8(g_get_user_name(), -1, NULL, NULL, NULL);
