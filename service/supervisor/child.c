@@ -33,9 +33,20 @@
 #define RESOLVE_NO_MAGICLINKS_AND_SYMLINKS UINT64_C(0x06)
 #define KERNEL_SIGNALS                     64
 #define CLOSE_RANGE_SET_CLOEXEC            4U
+#define CAPABILITY_VERSION_3               0x20080522U
+#define CAPABILITY_WORDS                   2
 
 struct openat2_how {
         uint64_t flags, mode, resolve;
+};
+
+struct capability_header {
+        uint32_t version;
+        int pid;
+};
+
+struct capability_word {
+        uint32_t effective, permitted, inheritable;
 };
 
 static _Noreturn void fail(int error_fd, const char *stage, int error)
@@ -130,6 +141,21 @@ static void own_session_keyring(int error_fd)
 
         if (r < 0 && r != -EDQUOT && !has_no_keys(r))
                 fail(error_fd, STAGE_KEYRING, -r);
+}
+
+/* The first process of a container has them from the container's manager, and systemd passes on what it has got. With
+ * them a program whose file has inheritable capabilities would get these, whoever started it. */
+static void drop_inheritable_capabilities(int error_fd)
+{
+        struct capability_header header = { .version = CAPABILITY_VERSION_3 };
+        struct capability_word words[CAPABILITY_WORDS] = { 0 };
+
+        if (syscall(SYS_capget, &header, words) < 0)
+                fail(error_fd, STAGE_USER, errno);
+        for (size_t i = 0; i < CAPABILITY_WORDS; i++)
+                words[i].inheritable = 0;
+        if (syscall(SYS_capset, &header, words) < 0)
+                fail(error_fd, STAGE_USER, errno);
 }
 
 static void set_user(const Launch *launch, int error_fd)
@@ -274,6 +300,7 @@ void child_run(const Launch *launch, int error_fd)
         set_limits(launch, error_fd);
         set_oom_score_adjust(launch, error_fd);
         leave_session_keyring(error_fd);
+        drop_inheritable_capabilities(error_fd);
         set_user(launch, error_fd);
         if (launch->uid != 0)
                 own_session_keyring(error_fd);
