@@ -47,7 +47,7 @@ class Podman : public ContainerLogTest, public testing::WithParamInterface<const
         std::string start_container(const std::string &script, const std::vector<std::string> &options = {})
         {
                 std::vector<std::string> argv = { "podman", "--runtime=runc", "run", "--ulimit=host",
-                        "--pids-limit=-1", "--detach", "--network=none",
+                        "--pids-limit=0", "--detach", "--network=none",
                         "--log-driver=" + std::string(GetParam()) };
 
                 argv.insert(argv.end(), options.begin(), options.end());
