@@ -30,6 +30,9 @@ PACKAGING_PACKAGES=(
 # More, in the container only: the engines whose containers the tests of nomad-dockerlog follow. They are started by the
 # tests, not at boot.
 CONTAINER_PACKAGES=(docker.io podman busybox-static openssl)
+# Of releases after Debian 12 the packages above are not enough, since parts of docker.io and systemd are in others there.
+LATER_CONTAINER_PACKAGES=(docker-cli)
+LATER_BUILD_PACKAGES=(systemd-dev)
 # More, in the virtual machine only.
 VM_PACKAGES=(linux-image-cloud-amd64 openssh-server)
 # More, for tools/bench: on the host to draw, and in the machine what does the same work as we.
