@@ -568,7 +568,13 @@ TEST_F(StatsBus, TaskOfAnyOfItsProcesses)
         std::string other = start("other", shell("exec sleep 1000"));
         const std::string scope = "/nomad.slice/nomad-task-a_2fb.scope";
 
-        ASSERT_TRUE(eventually([&] { return cgroup_processes(scope + "/task").size() == 2; }));
+        ASSERT_TRUE(eventually([&] {
+                auto pids = cgroup_processes(scope + "/task");
+                /* not the shell between them */
+                return pids.size() == 2 && std::all_of(pids.begin(), pids.end(), [this](pid_t pid) {
+                        return read_file("/proc/" + std::to_string(pid) + "/comm") == "sleep\n";
+                });
+        }));
         for (pid_t pid : cgroup_processes(scope)) {
                 PidFd pidfd(pid);
                 EXPECT_EQ(get_task_by_pidfd(*client, pidfd.fd).path(), path) << pid;
