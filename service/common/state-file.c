@@ -51,15 +51,28 @@ int state_file_write(int dir_fd, const char *name, JsonObject *object)
         return r;
 }
 
+/* /run is mounted without devices: one in there cannot be opened, now or later. */
+static bool is_refused_device(int dir_fd, const char *name, int error)
+{
+        struct stat st;
+
+        return (error == -EPERM || error == -EACCES) &&
+                        fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                        (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
 /* Nothing else is opened in a way that waits, or read without end. */
 static int open_regular_at(int dir_fd, const char *name)
 {
         _cleanup_close_ int fd = -1;
         struct stat st;
+        int r;
 
         fd = openat(dir_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
+        if (fd < 0) {
+                r = -errno;
+                return is_refused_device(dir_fd, name, r) ? -ENXIO : r;
+        }
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode))

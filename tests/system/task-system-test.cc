@@ -508,6 +508,22 @@ TEST_F(Task, SamePathAnswersAfterTheServiceWasKilled)
         EXPECT_EQ(wait("again"), (Exit{ "signal", 130, 2, false }));
 }
 
+/* /run has no devices, so that one cannot be opened: it would be tried again for ever, and hold up the start. */
+TEST_F(Task, ADeviceForARecordIsDamage)
+{
+        const std::string record = "/run/nomad-executor/tasks/device/exit";
+
+        start("device", script("exit 3"));
+        start("other", script("exec sleep 1000"));
+        EXPECT_EQ(wait("device"), (Exit{ "exit-code", 3, 0, false }));
+        ASSERT_EQ(run({ "rm", record }).status, 0);
+        ASSERT_EQ(run({ "mknod", record, "c", "1", "5" }).status, 0);
+
+        kill_service(EXECUTOR_UNIT);
+        EXPECT_EQ(state("device"), "lost");
+        EXPECT_EQ(state("other"), "running");
+}
+
 TEST_F(Task, NoByteIsLostWhenLogmonIsKilled)
 {
         std::string directory = fresh_directory("logmon-killed");
