@@ -104,6 +104,8 @@ class StopTest : public SystemTest
         void ask(const Cell &cell);
         static void end_service();
         static void start_service();
+        std::string frozen_unit(const Cell &cell) const;
+        void stop_by_systemd(const Cell &cell, const std::string &unit);
         void thaw_all();
         /* Ends the task by force, whatever was done to it. */
         void drop_target();
