@@ -296,6 +296,9 @@ static int set_failure(const Task *task, const char *stage, int error, sd_bus_er
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot set the limit '%s' of ResourceLimits: %s",
                                 resource_limit_name(atoi(stage + strlen(STAGE_RLIMIT))), meaning);
+        if (strcmp(stage, STAGE_OOM) == 0)
+                return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED, "Cannot set OOMScoreAdjust to %d: %s",
+                                spec->oom_score_adjust, meaning);
         if (g_str_has_prefix(stage, STAGE_SCRIPT))
                 return sd_bus_error_setf(ret, BUS_ERROR_EXEC_FAILED,
                                 "Cannot execute '%s': its interpreter '%s' does not exist", spec->command,

@@ -112,6 +112,10 @@ TEST_F(Cli, MistakesThatTheTaskMeets)
                         "Cannot open StderrPath '/etc': Is a directory\n");
         expect_mistake(ctl({ "run", "-p", "StdoutPath=/dev/null", "-p", "StderrPath=/etc", "--", "true" }),
                         126, "Cannot open StdoutPath '/dev/null' or StderrPath '/etc': Is a directory\n");
+        /* a machine that is a container may be refused it, one of its own may not */
+        if (sh("(echo -1000 >/proc/self/oom_score_adj) 2>/dev/null").status != 0)
+                expect_mistake(ctl({ "run", "-p", "OOMScoreAdjust=-1000", "--", "true" }), 126,
+                                "Cannot set OOMScoreAdjust to -1000: Permission denied\n");
         expect_mistake(ctl({ "run", "--working-directory=/no/such", "--", "true" }), 126,
                         "Cannot enter WorkingDirectory '/no/such': No such file or directory\n");
         expect_mistake(ctl({ "exec", "--working-directory=/no/such", "web", "true" }), 126,
