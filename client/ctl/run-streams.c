@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -52,11 +54,18 @@ static bool is_same_file(int one, int other)
         return fstat(one, &a) >= 0 && fstat(other, &b) >= 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* Of pipes only those without a name are good for a container, to whose user they are given. */
 static bool needs_copy(int fd)
 {
+        struct statfs fs;
         struct stat st;
 
-        return fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !isatty(fd));
+        if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+                return true;
+        if (S_ISFIFO(st.st_mode))
+                return fs.f_type != PIPEFS_MAGIC;
+
+        return !S_ISSOCK(st.st_mode) && !isatty(fd);
 }
 
 /* What is written to one file through two pipes would lose its order. */

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/major.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "bus-error.h"
 #include "cleanup.h"
@@ -103,6 +105,14 @@ static bool is_pty(const struct stat *st)
                         number < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT;
 }
 
+/* A FIFO that has a name is a file of the host, as which its owner is kept. */
+static bool is_pipe(int fd, const struct stat *st)
+{
+        struct statfs fs;
+
+        return S_ISFIFO(st->st_mode) && fstatfs(fd, &fs) >= 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
 /* Runtimes give the standard streams of a container to its user, whatever they are. */
 static int check_streams(const TaskSpec *spec, sd_bus_error *error)
 {
@@ -124,9 +134,10 @@ static int check_streams(const TaskSpec *spec, sd_bus_error *error)
                         return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
                                         "Cannot look at the descriptor of %s: %s", streams[i].key,
                                         g_strerror(errno));
-                if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !is_pty(&st))
+                if (!is_pipe(streams[i].fd, &st) && !S_ISSOCK(st.st_mode) && !is_pty(&st))
                         return sd_bus_error_setf(error, BUS_ERROR_INVALID_SPEC,
-                                        "%s of a container must be a pipe, a socket or a pseudo-terminal: "
+                                        "%s of a container must be a pipe without a name, a socket or a "
+                                        "pseudo-terminal: "
                                         "the runtime gives it to the task's user",
                                         streams[i].key);
         }

@@ -37,7 +37,8 @@ class IsolationStream : public Isolation
                 ASSERT_EQ(run({ "sh", "-ec",
                                               "chown root:root /dev/null; chmod 666 /dev/null; rm -rf " +
                                                               STREAMS + "; mkdir -m 755 " + STREAMS +
-                                                              "; echo secret >" + STREAMS + "/file" })
+                                                              "; echo secret >" + STREAMS +
+                                                              "/file; mkfifo -m 600 " + STREAMS + "/named" })
                                                 .status,
                                 0);
         }
@@ -46,6 +47,7 @@ class IsolationStream : public Isolation
         {
                 EXPECT_EQ(owner_of("/dev/null"), "root 666");
                 EXPECT_EQ(owner_of(STREAMS + "/file"), "root 644");
+                EXPECT_EQ(owner_of(STREAMS + "/named"), "root 600");
                 Isolation::TearDown();
         }
 
@@ -108,6 +110,8 @@ TEST_P(IsolationStream, FilesAndDevicesAreRefusedByName)
                 { "StandardInput", "/dev/null", O_RDWR },
                 { "StandardOutput", "/dev/null", O_RDWR },
                 { "StandardError", "/dev/ptmx", O_RDWR | O_NOCTTY },
+                { "StandardInput", STREAMS + "/named", O_RDWR },
+                { "StandardOutput", STREAMS + "/named", O_RDWR },
         };
 
         for (const auto &c : cases) {
@@ -115,7 +119,8 @@ TEST_P(IsolationStream, FilesAndDevicesAreRefusedByName)
 
                 EXPECT_EQ(start_error(of_nobody("exit 0").set_fd(c.key, fd)),
                                 "InvalidSpec: " + c.key +
-                                                " of a container must be a pipe, a socket or a pseudo-terminal: "
+                                                " of a container must be a pipe without a name, a socket or a "
+                                                "pseudo-terminal: "
                                                 "the runtime gives it to the task's user");
                 (void) close(fd);
         }
@@ -156,6 +161,9 @@ TEST_P(IsolationStream, CommandLineCopiesFiles)
         EXPECT_EQ(read_file(STREAMS + "/err"), "err\n");
         for (std::string name : { "/in", "/out", "/err" })
                 EXPECT_EQ(owner_of(STREAMS + name), "root 644") << name;
+
+        output = run({ "sh", "-c", command + "cat <named >out & echo through >named; wait; cat out" });
+        EXPECT_EQ(output.text, "through\n");
 
         /* one file for both keeps their order */
         output = run({ "sh", "-c",
