@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -74,6 +75,64 @@ int fd_make_pipe_in_one(int *ret)
                 return -errno;
 
         *ret = take_fd(&fd);
+        return 0;
+}
+
+int fd_make_memory_file(const char *name, const void *data, size_t size, int *ret)
+{
+        _cleanup_close_ int fd = -1;
+        ssize_t n;
+
+        fd = memfd_create(name, MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        n = write(fd, data, size);
+        if (n < 0)
+                return -errno;
+        if ((size_t) n != size)
+                return -ENOSPC;
+
+        *ret = take_fd(&fd);
+        return 0;
+}
+
+static int read_up_to(int fd, size_t max, GByteArray *bytes)
+{
+        guint8 chunk[4096];
+        ssize_t n;
+
+        while ((n = read(fd, chunk, sizeof chunk)) != 0) {
+                if (n < 0)
+                        return -errno;
+                if (bytes->len + (size_t) n > max)
+                        return -EFBIG;
+                g_byte_array_append(bytes, chunk, (guint) n);
+        }
+
+        return 0;
+}
+
+int fd_copy_to_stream(int fd, size_t max, FILE **ret)
+{
+        g_autoptr(GByteArray) bytes = g_byte_array_new();
+        FILE *file;
+        int r;
+
+        r = read_up_to(fd, max, bytes);
+        if (r < 0)
+                return r;
+        if (bytes->len == 0)
+                return -ENODATA;
+
+        file = fmemopen(NULL, bytes->len + 1, "w+e");
+        if (!file)
+                return -errno;
+        if (fwrite(bytes->data, 1, bytes->len, file) != bytes->len || fseek(file, 0, SEEK_SET) < 0) {
+                (void) fclose(file);
+                return -EIO;
+        }
+
+        *ret = file;
         return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <glib.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 G_BEGIN_DECLS
@@ -23,6 +24,13 @@ int fd_make_output_pipe(uid_t uid, int *ret_read, int *ret_write);
 
 /* A close-on-exec pair of sockets that keep messages apart. */
 int fd_make_socket_pair(int *ret_one, int *ret_other);
+
+/* A file in memory with that content. */
+int fd_make_memory_file(const char *name, const void *data, size_t size, int *ret);
+
+/* A copy of the rest of the file, of which reading neither waits nor changes. -EFBIG above MAX bytes;
+ * -ENODATA: it is empty. */
+int fd_copy_to_stream(int fd, size_t max, FILE **ret);
 
 /* A close-on-exec pipe both of whose ends are one descriptor, that does not block. */
 int fd_make_pipe_in_one(int *ret);

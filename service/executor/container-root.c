@@ -11,6 +11,7 @@
 #include "bus-error.h"
 #include "cgroup.h"
 #include "cleanup.h"
+#include "fd-util.h"
 
 const char *const container_host_directories[] = {
         "/bin",
@@ -328,42 +329,8 @@ static int resolve_file(const ContainerRoot *root, const char *path, int *ret_fd
         return 0;
 }
 
-/* The file is the task's: it may be held by a lease, be sparse, or grow while it is read. */
-static int read_up_to(int fd, size_t max, GByteArray *bytes)
-{
-        guint8 chunk[4096];
-        ssize_t n;
-
-        while ((n = read(fd, chunk, sizeof chunk)) != 0) {
-                if (n < 0)
-                        return -errno;
-                if (bytes->len + (size_t) n > max)
-                        return -EFBIG;
-                g_byte_array_append(bytes, chunk, (guint) n);
-        }
-
-        return 0;
-}
-
-/* A copy, of which reading neither waits nor changes. */
-static int make_stream(const GByteArray *bytes, FILE **ret)
-{
-        FILE *file = fmemopen(NULL, bytes->len + 1, "w+e");
-
-        if (!file)
-                return -errno;
-        if (fwrite(bytes->data, 1, bytes->len, file) != bytes->len || fseek(file, 0, SEEK_SET) < 0) {
-                (void) fclose(file);
-                return -EIO;
-        }
-
-        *ret = file;
-        return 0;
-}
-
 int container_root_read_file(const ContainerRoot *root, const char *path, size_t max, FILE **ret)
 {
-        g_autoptr(GByteArray) bytes = g_byte_array_new();
         _cleanup_close_ int path_fd = -1, fd = -1;
         char again[64];
         int r;
@@ -371,17 +338,13 @@ int container_root_read_file(const ContainerRoot *root, const char *path, size_t
         r = resolve_file(root, path, &path_fd);
         if (r < 0)
                 return r;
+        /* the file is the task's: it may be held by a lease, be sparse, or grow while it is read */
         (void) g_snprintf(again, sizeof again, "/proc/self/fd/%d", path_fd);
         fd = open(again, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
                 return errno == EAGAIN ? -EBUSY : -errno;
-        r = read_up_to(fd, max, bytes);
-        if (r < 0)
-                return r;
-        if (bytes->len == 0)
-                return -ENOENT;
-
-        return make_stream(bytes, ret);
+        r = fd_copy_to_stream(fd, max, ret);
+        return r == -ENODATA ? -ENOENT : r;
 }
 
 /* 1: found. */

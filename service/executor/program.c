@@ -4,12 +4,11 @@
 #include <linux/capability.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cleanup.h"
+#include "fd-util.h"
 #include "protocol.h"
 
 Program program_of_task(const Task *task)
@@ -153,18 +152,5 @@ GString *program_launch_block(const Task *task, const Program *program)
 
 int program_launch_fd(const GString *block, int *ret)
 {
-        _cleanup_close_ int fd = -1;
-        ssize_t n;
-
-        fd = memfd_create("nomad-launch", MFD_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        n = write(fd, block->str, block->len);
-        if (n < 0)
-                return -errno;
-        if ((size_t) n != block->len)
-                return -ENOSPC;
-
-        *ret = take_fd(&fd);
-        return 0;
+        return fd_make_memory_file("nomad-launch", block->str, block->len, ret);
 }

@@ -40,9 +40,7 @@ static int move_up(int *fd)
         return 0;
 }
 
-/* Beside our own executable, in the build folder as where it is installed. Held open, it stays ours when the file is
- * replaced. */
-static int open_program(int *ret)
+int spawner_open_program(const char *name, int *ret)
 {
         g_autofree char *directory = NULL, *path = NULL;
         g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
@@ -53,7 +51,7 @@ static int open_program(int *ret)
                 return log_errno(LOG_ERR, -ENOENT, "Cannot find our own program");
 
         directory = g_path_get_dirname(self);
-        path = g_build_filename(directory, PROGRAM_NAME, NULL);
+        path = g_build_filename(directory, name, NULL);
         fd = open(path, O_PATH | O_CLOEXEC);
         r = fd < 0 ? -errno : move_up(&fd);
         if (r < 0)
@@ -321,7 +319,7 @@ int spawner_init(Spawner *spawner, sd_event *event)
 
         *spawner = SPAWNER_NULL;
         spawner->event = sd_event_ref(event);
-        r = open_program(&spawner->program_fd);
+        r = spawner_open_program(PROGRAM_NAME, &spawner->program_fd);
         if (r < 0)
                 return r;
         r = start(spawner);
