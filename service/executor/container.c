@@ -22,9 +22,6 @@
 
 #define CONTAINER_LOG_SIZE_MAX (256U * 1024U)
 
-/* Of /etc/passwd and /etc/group of a task: some 15,000 users, which are looked through within milliseconds. */
-#define USER_FILE_SIZE_MAX (1024U * 1024U)
-
 /* For the programs that a runtime may start. */
 #define RUNTIME_ENVIRONMENT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -33,6 +34,13 @@ typedef struct UserDatabase {
 
 void user_database_clear(UserDatabase *database);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UserDatabase, user_database_clear)
+
+/* Of each of the files: some 15,000 users, which are looked through within milliseconds. */
+#define USER_FILE_SIZE_MAX (1024U * 1024U)
+
+/* Answers for root, whose entries are in the files of every system, from those files alone, and waits for
+ * nobody. False: it is somebody else, or not so simple, and is to be looked up. */
+bool credentials_lookup_root(const char *user, const char *group, Credentials *ret);
 
 /* DATABASE is NULL for the system's. USER and GROUP are names or decimal numbers; NULL means the service's own user, and the user's own group, which for
  * root is 0 where no database says another. Unknown ones give InvalidSpec naming the key. The supplementary groups are those that the group database gives the user. */

@@ -158,6 +158,7 @@ int manager_init(Manager *manager, int argc, char **argv)
                 .tasks_fd = -1,
                 .adoption = { .unread = g_ptr_array_new_with_free_func(g_free) },
                 .spawner = SPAWNER_NULL,
+                .lookups = LOOKUPS_NULL,
         };
 
         manager->service.entries = entries;
@@ -181,6 +182,9 @@ int manager_init(Manager *manager, int argc, char **argv)
         if (r < 0)
                 return r;
         r = spawner_init(&manager->spawner, manager->service.event);
+        if (r < 0)
+                return r;
+        r = lookups_init(&manager->lookups, manager->service.event, &manager->spawner);
         if (r < 0)
                 return r;
         r = open_state(manager);
@@ -212,6 +216,7 @@ void manager_clear(Manager *manager)
         name_owner_clear(&manager->systemd);
         caller_registry_clear(&manager->callers);
         safe_closep(&manager->tasks_fd);
+        lookups_clear(&manager->lookups);
         spawner_clear(&manager->spawner);
         g_clear_pointer(&manager->controllers, g_strfreev);
         g_free(manager->runtime);

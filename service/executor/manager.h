@@ -10,6 +10,7 @@
 #include "discard.h"
 #include "held-calls.h"
 #include "journal.h"
+#include "lookup.h"
 #include "name-owner.h"
 #include "notices.h"
 #include "service.h"
@@ -65,6 +66,7 @@ typedef struct Manager {
         Discards discards;
         int tasks_fd; /* RUNTIME_DIRECTORY/tasks, a directory for each task */
         Spawner spawner;
+        Lookups lookups;
         uint64_t nofile;   /* soft limit on descriptors that this service was started with, and tasks get */
         char *runtime;     /* of containers that name none */
         gboolean no_pivot; /* containers get their root without pivot_root(2) */

@@ -38,6 +38,9 @@ void reap_child(sd_event *event, int pidfd)
                 return;
 
         r = sd_event_add_io(event, &source, fd, EPOLLIN, on_end, NULL);
+        /* the loop has ended, and the child is init's in a moment */
+        if (r == -ESTALE)
+                return;
         if (r < 0) {
                 (void) log_errno(LOG_WARNING, r,
                                 "Cannot watch a child, which stays a zombie until this service ends");

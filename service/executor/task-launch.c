@@ -28,6 +28,7 @@ TaskLaunch *task_launch_free(TaskLaunch *launch)
                 return NULL;
 
         sd_bus_message_unref(launch->message);
+        lookup_free(launch->lookup);
         spawn_call_free(launch->spawn_call);
         logmon_call_free(launch->log_call);
         bus_call_free(launch->scope_call);
@@ -509,45 +510,20 @@ static void on_supervisor_spawned(int error, pid_t pid, int pidfd, void *userdat
         fault_point(FAULT_LAUNCH_REQUESTED);
 }
 
-/* Up to here nobody else knows of the task, so that it can be undone on the spot. */
-static int prepare(Task *task, Spawned *spawned, sd_bus_error *error)
-{
-        int r;
-
-        fault_point(FAULT_LAUNCH_BEGIN);
-        r = task_state_create(task);
-        if (r < 0)
-                return sd_bus_error_set_errnof(error, r,
-                                "Cannot create the state directory of task '%s': %s", task->id,
-                                g_strerror(-r));
-
-        r = task_is_container(task) ? container_create(task) : 0;
-        if (r < 0) {
-                task_state_remove(task->manager, task->label);
-                return sd_bus_error_set_errnof(
-                                error, r, "Cannot write the bundle of the container: %s", g_strerror(-r));
-        }
-        r = task_spawn_supervisor(task, on_supervisor_spawned, &task->launch->spawn_call, spawned);
-        if (r < 0) {
-                task_state_remove(task->manager, task->label);
-                return sd_bus_error_set_errnof(error, r, "Cannot start the supervisor: %s", g_strerror(-r));
-        }
-
-        return 0;
-}
-
-int task_launch(Task *task, sd_bus_message *message, sd_bus_error *error)
+static int start_supervisor(Task *task, sd_bus_error *error)
 {
         g_auto(Spawned) spawned = SPAWNED_NULL;
-        TaskLaunch *launch;
+        TaskLaunch *launch = task->launch;
         int r;
 
-        task->launch = launch = launch_new();
-        r = prepare(task, &spawned, error);
+        r = task_is_container(task) ? container_create(task) : 0;
         if (r < 0)
-                return r;
+                return sd_bus_error_set_errnof(
+                                error, r, "Cannot write the bundle of the container: %s", g_strerror(-r));
+        r = task_spawn_supervisor(task, on_supervisor_spawned, &launch->spawn_call, &spawned);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r, "Cannot start the supervisor: %s", g_strerror(-r));
 
-        launch->message = sd_bus_message_ref(message);
         launch->gate_fd = take_fd(&spawned.gate_fd);
         launch->status_fd = take_fd(&spawned.status_fd);
         launch->stdout_fd = take_fd(&spawned.stdout_fd);
@@ -562,6 +538,69 @@ int task_launch(Task *task, sd_bus_message *message, sd_bus_error *error)
         if (r < 0)
                 task_launch_fail(task, BUS_ERROR_EXEC_FAILED, "Cannot watch the task: %s", g_strerror(-r));
         return 0;
+}
+
+static void on_looked_up(Credentials *credentials, const sd_bus_error *error, void *userdata)
+{
+        g_auto(sd_bus_error) failure = SD_BUS_ERROR_NULL;
+        Task *task = userdata;
+        int r;
+
+        if (error) {
+                task_launch_fail(task, error->name, "%s", error->message);
+                return;
+        }
+
+        task->credentials = *credentials;
+        *credentials = (Credentials){ 0 };
+        r = start_supervisor(task, &failure);
+        if (r < 0)
+                task_launch_fail(task, failure.name, "%s", failure.message);
+}
+
+static int look_up_user(Task *task, sd_bus_message *message, sd_bus_error *error)
+{
+        const TaskSpec *spec = &task->spec;
+        int r;
+
+        r = lookup_start(&task->manager->lookups, message, spec->user, spec->group, on_looked_up, task,
+                        &task->launch->lookup, error);
+        if (r < 0)
+                return r;
+
+        r = arm_deadline(task);
+        return r < 0 ? sd_bus_error_set_errnof(error, r, "Cannot set the timer of task '%s': %s", task->id,
+                                       g_strerror(-r))
+                     : 0;
+}
+
+/* Until this has returned nobody else knows of the task, so that it can be undone on the spot. */
+static int prepare(Task *task, sd_bus_message *message, sd_bus_error *error)
+{
+        const TaskSpec *spec = &task->spec;
+        int r;
+
+        fault_point(FAULT_LAUNCH_BEGIN);
+        r = task_state_create(task);
+        if (r < 0)
+                return sd_bus_error_set_errnof(error, r,
+                                "Cannot create the state directory of task '%s': %s", task->id,
+                                g_strerror(-r));
+
+        if (task_is_container(task) || credentials_lookup_root(spec->user, spec->group, &task->credentials))
+                r = start_supervisor(task, error);
+        else
+                r = look_up_user(task, message, error);
+        if (r < 0)
+                task_state_remove(task->manager, task->label);
+        return r;
+}
+
+int task_launch(Task *task, sd_bus_message *message, sd_bus_error *error)
+{
+        task->launch = launch_new();
+        task->launch->message = sd_bus_message_ref(message);
+        return prepare(task, message, error);
 }
 
 static int on_state_changed(

@@ -11,6 +11,7 @@ struct TaskLaunch {
         int gate_fd;
         int status_fd;
         int stdout_fd, stderr_fd; /* ours until logmon has stored its copies */
+        Lookup *lookup;           /* until it is known as whom the task runs */
         SpawnCall *spawn_call;    /* until there is a supervisor */
         GString *status;
         sd_event_source *status_source;

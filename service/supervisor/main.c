@@ -73,6 +73,20 @@ static void arrange_fds(const Request *request)
         (void) syscall(SYS_close_range, SPAWNER_SOCKET_FD, ~0U, 0);
 }
 
+/* This program is static, and so has no name services. */
+static int become_lookup(void)
+{
+        char name[] = "nomad-lookup";
+        char *argv[] = { name, NULL }, *environment[] = { NULL };
+        sigset_t none;
+
+        (void) sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        (void) fcntl(LOOKUP_PROGRAM_FD, F_SETFD, FD_CLOEXEC);
+        (void) syscall(SYS_execveat, LOOKUP_PROGRAM_FD, "", argv, environment, AT_EMPTY_PATH);
+        return EXIT_FAILURE;
+}
+
 static int run(const Request *request, const Title *title)
 {
         arrange_fds(request);
@@ -86,6 +100,8 @@ static int run(const Request *request, const Title *title)
         case SPAWN_CONTAINER_PROCESS:
                 title_set(title, "nomad-session", request->spawn.name);
                 return session_run_in_container();
+        case SPAWN_LOOKUP:
+                return become_lookup();
         case SPAWN_NOTHING:
                 break;
         }

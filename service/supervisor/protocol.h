@@ -43,6 +43,11 @@
 #define SESSION_REPORT_FDS_MAX 2
 #define CONSOLE_SOCKET         "console"
 
+/* nomad-lookup is a program of its own, whose file is in place of the launch block, and has a socket in place
+ * of the gate. */
+#define LOOKUP_PROGRAM_FD SUPERVISOR_LAUNCH_FD
+#define LOOKUP_SOCKET_FD  SUPERVISOR_GATE_FD
+
 /* The spawner's own, above them. */
 #define SPAWNER_SOCKET_FD 7
 
@@ -50,6 +55,7 @@ typedef enum SpawnKind {
         SPAWN_SUPERVISOR,
         SPAWN_PROCESS,           /* of a session: becomes the program itself */
         SPAWN_CONTAINER_PROCESS, /* of a session: its parent */
+        SPAWN_LOOKUP,            /* becomes the program nomad-lookup */
         SPAWN_NOTHING,           /* ends at once */
 } SpawnKind;
 

@@ -23,10 +23,12 @@ class FailureBus : public BusTest
                 if (IsSkipped() || HasFatalFailure())
                         return;
                 /* what the first start opens and keeps is no leak */
-                Reply reply = client->start_task("first", logged_shell("exit 0"));
-                ASSERT_TRUE(reply.ok()) << reply;
-                (void) client->wait_task(TASK_PATH("first"));
-                ASSERT_TRUE(client->release(TASK_PATH("first")).ok());
+                for (const auto &spec : { logged_shell("exit 0"), shell("exit 0").set("User", "daemon") }) {
+                        Reply reply = client->start_task("first", spec);
+                        ASSERT_TRUE(reply.ok()) << reply;
+                        (void) client->wait_task(TASK_PATH("first"));
+                        ASSERT_TRUE(client->release(TASK_PATH("first")).ok());
+                }
                 started = systemd->n_started();
                 executor_files = executor->open_files();
                 logmon_files = logmon->open_files();

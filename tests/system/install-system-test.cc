@@ -23,6 +23,7 @@ TEST_F(Install, FilesAreWhereDebianExpectsThem)
                 { "/usr/libexec/nomad-executor/nomad-dockerlog", 0755 },
                 { "/usr/libexec/nomad-executor/nomad-executord", 0755 },
                 { "/usr/libexec/nomad-executor/nomad-logmon", 0755 },
+                { "/usr/libexec/nomad-executor/nomad-lookup", 0755 },
                 { "/usr/libexec/nomad-executor/nomad-supervisor", 0755 },
                 { "/usr/lib/systemd/system/nomad-dockerlog.service", 0644 },
                 { "/usr/lib/systemd/system/nomad-executor.service", 0644 },

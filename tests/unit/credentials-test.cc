@@ -72,6 +72,32 @@ TEST_F(CredentialsTest, DatabaseThatCannotBeRead)
                         << error.message;
 }
 
+/* As the system's databases have it, in which files come first. */
+TEST_F(CredentialsTest, RootIsKnownWithoutThem)
+{
+        Credentials root = {};
+        bool known = false;
+
+        /* now and then the kernel has the path not at hand, as while something is mounted */
+        for (int i = 0; i < 1000 && !known; i++)
+                known = credentials_lookup_root(nullptr, "7", &root);
+        EXPECT_EQ(known, geteuid() == 0);
+        EXPECT_FALSE(credentials_lookup_root("daemon", nullptr, &credentials));
+        EXPECT_FALSE(credentials_lookup_root("1", nullptr, &credentials));
+        EXPECT_FALSE(credentials_lookup_root("root", "daemon", &credentials)) << "a group to be looked up";
+        if (!known)
+                return;
+
+        ASSERT_EQ(credentials_lookup(nullptr, "root", "7", &credentials, &error), 0) << error.message;
+        EXPECT_STREQ(root.user, credentials.user);
+        EXPECT_STREQ(root.home, credentials.home);
+        EXPECT_STREQ(root.shell, credentials.shell);
+        EXPECT_EQ(root.uid, 0U);
+        EXPECT_EQ(root.gid, 7U);
+        EXPECT_TRUE(g_strv_equal(root.groups, credentials.groups));
+        credentials_clear(&root);
+}
+
 /* The files of a root, which has users of its own. Those who are not root can ask for themselves only. */
 class UserFilesTest : public CredentialsTest
 {
