@@ -44,7 +44,7 @@ int exec_read_program(sd_bus_message *m, void *userdata, char ***ret_argv, sd_bu
 
         if (!task_is_live(task))
                 return sd_bus_error_setf(error, BUS_ERROR_NOT_RUNNING, "Task '%s' is not running", task->id);
-        if (exec_sessions_running(task) >= EXEC_SESSIONS_MAX)
+        if (exec_sessions_running(task) + task->exec_calls->len >= EXEC_SESSIONS_MAX)
                 return sd_bus_error_setf(error, BUS_ERROR_LIMIT_EXCEEDED,
                                 "Task '%s' has %u sessions already", task->id, EXEC_SESSIONS_MAX);
 
@@ -59,22 +59,6 @@ int exec_read_program(sd_bus_message *m, void *userdata, char ***ret_argv, sd_bu
 
         *ret_argv = g_steal_pointer(&argv);
         return 0;
-}
-
-int exec_find_program(const Task *task, const char *user, Program *program, char **ret_command,
-                Credentials *ret_credentials, sd_bus_error *error)
-{
-        int r;
-
-        if (task_is_container(task))
-                return container_find_program(task, user, program, ret_command, ret_credentials, error);
-        if (!user)
-                return 0;
-
-        r = credentials_lookup(NULL, user, NULL, ret_credentials, error);
-        if (r >= 0)
-                program->credentials = ret_credentials;
-        return r;
 }
 
 void exec_set_start_error(const ExecSession *session, const char *command, int error, const char *stage,
@@ -271,45 +255,159 @@ static int start(Task *task, sd_bus_message *m, const Program *program, const Ex
         return 0;
 }
 
-int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error)
+/* A call of Exec, until there is a session. */
+typedef struct ExecCall {
+        Task *task;
+        sd_bus_message *message;
+        CallerWatch *caller;
+        Lookup *lookup; /* of the option User */
+        char **argv;
+        ExecOptions options;
+        Credentials other; /* that user's */
+} ExecCall;
+
+void exec_call_free(void *userdata)
+{
+        ExecCall *call = userdata;
+
+        lookup_free(call->lookup);
+        caller_watch_free(call->caller);
+        sd_bus_message_unref(call->message);
+        g_strfreev(call->argv);
+        exec_options_clear(&call->options);
+        credentials_clear(&call->other);
+        g_free(call);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ExecCall, exec_call_free)
+
+static int find_program(ExecCall *call, Program *ret, char **ret_command, sd_bus_error *error)
+{
+        const ExecOptions *options = &call->options;
+        Program program = program_of_task(call->task);
+        int r = 0;
+
+        program.command = call->argv[0];
+        program.arguments = call->argv + 1;
+        program.environment = options->environment;
+        if (options->working_directory)
+                program.directory = options->working_directory;
+        if (task_is_container(call->task))
+                r = container_find_program(
+                                call->task, options->user, &program, ret_command, &call->other, error);
+        else if (options->user)
+                program.credentials = &call->other;
+        if (r < 0)
+                return r;
+
+        *ret = program;
+        return 0;
+}
+
+static int start_session(ExecCall *call, sd_bus_error *error)
 {
         g_auto(Streams) streams = { .process = { -1, -1, -1 }, .client = { -1, -1, -1 } };
-        g_auto(Credentials) other = { 0 };
-        g_auto(ExecOptions) options = { 0 };
         g_autofree char *command = NULL;
-        g_auto(GStrv) argv = NULL;
-        Task *task = userdata;
+        Task *task = call->task;
         Program program;
         int r;
 
-        r = exec_read_program(m, task, &argv, error);
-        if (r < 0)
-                return r;
-        g_assert(argv);
-        r = options_read(m, exec_options, n_exec_options, &options, NULL, error);
-        if (r < 0)
-                return r;
-        program = program_of_task(task);
-        program.command = argv[0];
-        program.arguments = argv + 1;
-        program.environment = options.environment;
-        if (options.working_directory)
-                program.directory = options.working_directory;
-        r = exec_find_program(task, options.user, &program, &command, &other, error);
+        r = find_program(call, &program, &command, error);
         if (r < 0)
                 return r;
 
         /* the terminal of a container is made by the runtime, and its other side comes when it has */
-        if (!options.tty)
+        if (!call->options.tty)
                 r = make_pipes(&streams, program.credentials->uid);
         else if (!task_is_container(task))
-                r = make_terminal(&streams, &options, program.credentials->uid);
+                r = make_terminal(&streams, &call->options, program.credentials->uid);
         if (r >= 0)
-                r = start(task, m, &program, &options, &streams);
+                r = start(task, call->message, &program, &call->options, &streams);
         if (r < 0)
                 return sd_bus_error_set_errnof(error, r, "Cannot start a session of task '%s': %s", task->id,
                                 g_strerror(-r));
 
+        return 0;
+}
+
+static void on_caller_gone(void *userdata)
+{
+        ExecCall *call = userdata;
+
+        (void) g_ptr_array_remove(call->task->exec_calls, call);
+}
+
+static void fail_call(ExecCall *call, const sd_bus_error *error)
+{
+        int r;
+
+        r = sd_bus_reply_method_error(call->message, error);
+        if (r < 0)
+                (void) log_errno(LOG_WARNING, r, "Cannot answer Exec for task '%s'", call->task->id);
+        (void) g_ptr_array_remove(call->task->exec_calls, call);
+}
+
+static void on_looked_up(Credentials *credentials, const sd_bus_error *error, void *userdata)
+{
+        g_auto(sd_bus_error) failure = SD_BUS_ERROR_NULL;
+        ExecCall *call = userdata;
+        int r;
+
+        if (error) {
+                fail_call(call, error);
+                return;
+        }
+
+        call->other = *credentials;
+        *credentials = (Credentials){ 0 };
+        r = start_session(call, &failure);
+        if (r < 0)
+                fail_call(call, &failure);
+        else
+                (void) g_ptr_array_remove(call->task->exec_calls, call);
+}
+
+void exec_calls_end(Task *task)
+{
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+
+        (void) sd_bus_error_setf(&error, BUS_ERROR_NOT_RUNNING, "Task '%s' is not running", task->id);
+        while (task->exec_calls->len > 0)
+                fail_call(g_ptr_array_index(task->exec_calls, 0), &error);
+}
+
+/* A container's users are its own, and root is known. */
+static bool needs_lookup(ExecCall *call)
+{
+        const char *user = call->options.user;
+
+        return user && !task_is_container(call->task) && !credentials_lookup_root(user, NULL, &call->other);
+}
+
+int exec_method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        g_autoptr(ExecCall) call = g_new0(ExecCall, 1);
+        Task *task = call->task = userdata;
+        int r;
+
+        r = exec_read_program(m, task, &call->argv, error);
+        if (r < 0)
+                return r;
+        r = options_read(m, exec_options, n_exec_options, &call->options, NULL, error);
+        if (r < 0)
+                return r;
+        call->message = sd_bus_message_ref(m);
+        if (!needs_lookup(call)) {
+                r = start_session(call, error);
+                return r < 0 ? r : 1;
+        }
+
+        r = lookup_start(&task->manager->lookups, m, call->options.user, NULL, on_looked_up, call,
+                        &call->lookup, error);
+        if (r < 0)
+                return r;
+
+        call->caller = caller_watch_new(&task->manager->callers, m, on_caller_gone, call);
+        g_ptr_array_add(task->exec_calls, g_steal_pointer(&call));
         return 1;
 }
 

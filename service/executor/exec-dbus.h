@@ -18,13 +18,11 @@ int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error);
 /* What both Exec and Run check first: the task is live, there is a program to run, and room for it. */
 int exec_read_program(sd_bus_message *m, void *task, char ***ret_argv, sd_bus_error *error);
 
+/* Calls of Exec for which there is no session yet: all of a task that is about to end are answered. */
+void exec_call_free(void *call);
+void exec_calls_end(Task *task);
+
 /* The D-Bus error of a program that could not be started. */
-
-/* What is to be run of PROGRAM's command: in a container a path there. With USER not NULL as that user. The results are
- * referred to by PROGRAM. */
-int exec_find_program(const Task *task, const char *user, Program *program, char **ret_command,
-                Credentials *ret_credentials, sd_bus_error *error);
-
 void exec_set_start_error(const ExecSession *session, const char *command, int error, const char *stage,
                 sd_bus_error *ret);
 

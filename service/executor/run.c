@@ -340,7 +340,8 @@ int run_method_run(sd_bus_message *m, void *userdata, sd_bus_error *error)
         program = program_of_task(task);
         program.command = argv[0];
         program.arguments = argv + 1;
-        r = exec_find_program(task, NULL, &program, &command, NULL, error);
+        r = task_is_container(task) ? container_find_program(task, NULL, &program, &command, NULL, error)
+                                    : 0;
         if (r < 0)
                 return r;
         run = run_new(task, m, argv[0]);

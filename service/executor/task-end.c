@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "container.h"
 #include "discard.h"
+#include "exec-dbus.h"
 #include "fault.h"
 #include "log.h"
 #include "protocol.h"
@@ -344,6 +345,7 @@ void task_begin_ending(Task *task)
         task_freeze_end(task);
         task_stop_end(task);
         task_stats_end(task);
+        exec_calls_end(task);
         /* a supervisor that was killed may have left something, whether or not it had recorded the end */
         kill_leftovers(task);
         task->ending->scope_stays = tell_what_is_left(task);

@@ -7,6 +7,7 @@
 #include "bus-error.h"
 #include "cleanup.h"
 #include "encode.h"
+#include "exec-dbus.h"
 #include "exec.h"
 
 static const char *const state_names[] = {
@@ -46,6 +47,7 @@ int task_new(Manager *manager, const char *id, Task **ret, sd_bus_error *error)
                 .cpu_usage_nsec = UINT64_MAX,
                 .memory_peak = UINT64_MAX,
                 .execs = g_ptr_array_new_with_free_func(exec_session_free),
+                .exec_calls = g_ptr_array_new_with_free_func(exec_call_free),
                 .stats_files = stats_files_none(),
         };
         task->label = g_steal_pointer(&label);
@@ -66,6 +68,7 @@ Task *task_free(Task *task)
         task_ending_free(task->ending);
         waiter_list_clear(&task->waiters);
         g_ptr_array_unref(task->execs);
+        g_ptr_array_unref(task->exec_calls);
         task_freeze_free(task->freeze);
         task_stats_stream_free(task->stats_stream);
         sd_bus_message_unref(task->release_message);

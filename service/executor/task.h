@@ -125,6 +125,7 @@ struct Task {
         TaskEnding *ending;            /* from the end of the supervisor on */
         WaiterList waiters;            /* of Wait */
         GPtrArray *execs;              /* of ExecSession, oldest first */
+        GPtrArray *exec_calls;         /* of Exec, whose user is being looked up */
         TaskFreeze *freeze;            /* while calls wait for the task to be frozen or thawed */
         TaskStatsStream *stats_stream; /* while it has readers */
         StatsFiles stats_files;        /* open while there is a stream */

@@ -86,6 +86,16 @@ class LookupBus : public StallFixture
                 }
         }
 
+        static std::shared_ptr<Pending> exec_later(Client &caller, const char *user)
+        {
+                return caller.call_later(EXECUTOR_NAME, TASK_PATH("web"), TASK_INTERFACE, "Exec",
+                                [user](sd_bus_message *m) {
+                                        EXPECT_GE(sd_bus_message_append(m, "asa{sv}", 2, "/bin/sleep",
+                                                                  "1000", 1, "User", "s", user),
+                                                        0);
+                                });
+        }
+
         std::vector<std::shared_ptr<Pending>> starts;
 
       private:
@@ -257,6 +267,36 @@ TEST_F(LookupBus, ServiceThatIsKilledMeanwhile)
         EXPECT_TRUE(eventually([&] { return state_of(hanging) == "gone"; }));
         EXPECT_TRUE(client->list_tasks().empty());
         expect_start(*client, "daemon");
+        expect_nothing_left();
+}
+
+TEST_F(LookupBus, Exec)
+{
+        ASSERT_TRUE(client->start_task("web", shell("exec sleep 1000")).ok());
+        auto session = exec_later(*client, "daemon");
+        ASSERT_TRUE(client->await(session));
+        EXPECT_TRUE(session->reply().ok()) << session->reply();
+        auto unknown = exec_later(*client, "there-is-no-such-user");
+        ASSERT_TRUE(client->await(unknown));
+        EXPECT_EQ(unknown->reply().error, ERROR("InvalidSpec")) << unknown->reply();
+
+        auto leaving = std::make_unique<Client>(bus_address);
+        connect(*leaving);
+        (void) exec_later(*leaving, "hangs");
+        connect(*leaving); /* after the Exec has come */
+        ASSERT_EQ(lookups().size(), 1U);
+        pid_t left = lookups()[0];
+        leaving.reset();
+        EXPECT_TRUE(eventually([&] { return state_of(left) == "gone"; }));
+
+        auto hanging = exec_later(*client, "hangs");
+        ASSERT_TRUE(eventually([&] { return lookups().size() == 1; }));
+        expect_undisturbed();
+        EXPECT_FALSE(hanging->done());
+        end_other("web");
+        ASSERT_TRUE(client->await(hanging));
+        EXPECT_EQ(hanging->reply().error, ERROR("NotRunning")) << hanging->reply();
+        EXPECT_TRUE(eventually([&] { return lookups().empty(); }));
         expect_nothing_left();
 }
 
