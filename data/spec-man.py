@@ -91,12 +91,24 @@ def escape(text):
     return "\\&" + text if text[:1] in ".'" else text
 
 
+def unfold(block):
+    """The lines of a block; one that is indented more than the first one goes on with the line before."""
+    lines = []
+    indent = len(block) - len(block.lstrip(" "))
+    for line in block.splitlines():
+        if lines and line.startswith(" " * (indent + 1)):
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line.strip())
+    return lines
+
+
 def paragraphs(xml):
     """The lines between the two marks, joined to paragraphs; each key is one."""
     text = xml[xml.index("Keys of @spec."):]
     text = text[:text.index("\n      Errors:")]
     for block in re.split(r"\n\s*\n", text):
-        lines = [line.strip() for line in block.splitlines()]
+        lines = unfold(block)
         if all(KEY.match(line) for line in lines):
             yield from lines
         else:

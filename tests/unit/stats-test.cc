@@ -441,7 +441,9 @@ TEST(StatsDocumentation, IsTheTable)
         size_t begin = text.find("      GetStats:\n"), end = text.find("<method name=\"GetStats\">");
         ASSERT_LT(begin, end);
 
-        std::istringstream lines(text.substr(begin, end - begin));
+        /* a line that is indented more goes on with the one before */
+        std::istringstream lines(std::regex_replace(
+                        text.substr(begin, end - begin), std::regex("\n        +(?! )"), " "));
         std::smatch match;
         while (std::getline(lines, line)) {
                 if (!std::regex_match(line, match,
