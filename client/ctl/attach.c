@@ -123,7 +123,8 @@ static int add_signals(Attach *attach)
         return sd_event_add_signal(attach->event, NULL, SIGWINCH, on_resize, attach);
 }
 
-/* All that is awaited: the end of the task, and of its output. A terminal has no other end than that of the task. */
+/* All that is awaited: the end of the task, and of its output. A terminal has no other end than that of the
+ * task. */
 static void end_if_complete(Attach *attach)
 {
         if (!attach->has_ended)

@@ -9,7 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* A client that stays with a task until it ends: passes its output on, and the signals that the client gets to the task. */
+/* A client that stays with a task until it ends: passes its output on, and the signals that the client gets
+ * to the task. */
 typedef struct Attach {
         Ctl *ctl;
         sd_event *event;
@@ -25,7 +26,8 @@ typedef struct Attach {
         int terminal_fd; /* of "run --pty", or -1 */
 } Attach;
 
-/* Signals that are passed on are blocked from here on, so that none is lost between the start of a task and the loop. */
+/* Signals that are passed on are blocked from here on, so that none is lost between the start of a task and
+ * the loop. */
 int attach_init(Attach *attach, Ctl *ctl);
 void attach_clear(Attach *attach);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Attach, attach_clear)

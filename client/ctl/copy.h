@@ -19,7 +19,8 @@ typedef enum CopyFlags {
                         << 3, /* ends when nobody reads any more, not at the next write; not with COPY_TAKES_OUT */
 } CopyFlags;
 
-/* Called once, when there is nothing left to copy: 0, or the negative errno of what went wrong; -EPIPE when nobody reads any more. */
+/* Called once, when there is nothing left to copy: 0, or the negative errno of what went wrong; -EPIPE when
+ * nobody reads any more. */
 typedef void (*CopyDone)(Copy *copy, int r, void *userdata);
 /* Sees what is read before it is written; false ends the copy with -ECANCELED. */
 typedef bool (*CopyFilter)(const uint8_t *bytes, size_t n, void *userdata);

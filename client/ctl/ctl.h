@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 
 #define PROGRAM "nomad-executorctl"
 
-/* Exit statuses, documented in nomad-executorctl(1). Verbs that pass on the status of a program have three of their own for
- * what went wrong before or beside it, as shells and container tools do. */
+/* Exit statuses, documented in nomad-executorctl(1). Verbs that pass on the status of a program have three
+ * of their own for what went wrong before or beside it, as shells and container tools do. */
 enum {
         STATUS_OK = 0,
         STATUS_FAILED = 1,
@@ -56,9 +56,9 @@ extern const size_t n_verbs;
 #define ARG_TEXT       G_OPTION_ARG_FILENAME
 #define ARG_TEXT_ARRAY G_OPTION_ARG_FILENAME_ARRAY
 
-/* Parses the options of a verb, ENTRIES (ends with G_OPTION_ENTRY_NULL) and the common ones. After it argv has the verb and its
- * arguments. STRICT: options end at the first argument, the rest is a command. At least MIN and at most MAX arguments are
- * required. False: told to the user, exit with STATUS_USAGE. */
+/* Parses the options of a verb, ENTRIES (ends with G_OPTION_ENTRY_NULL) and the common ones. After it argv
+ * has the verb and its arguments. STRICT: options end at the first argument, the rest is a command. At least
+ * MIN and at most MAX arguments are required. False: told to the user, exit with STATUS_USAGE. */
 bool ctl_parse(Ctl *ctl, const GOptionEntry *entries, bool strict, int min, int max, int *argc,
                 char ***argv);
 
@@ -72,7 +72,8 @@ int ctl_fail(const Ctl *ctl, const nx_error *error);
 /* The same in the verb's own words. */
 int ctl_fail_text(const Ctl *ctl, int status, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
-/* Which of the tasks that fit a pattern are meant; one that is named by its id is meant whatever its state. */
+/* Which of the tasks that fit a pattern are meant; one that is named by its id is meant whatever its
+ * state. */
 typedef enum TaskFilter {
         TASKS_ALL,
         TASKS_RUNNING,

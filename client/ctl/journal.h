@@ -19,7 +19,8 @@ int journal_open_of_service(
 int journal_add_service(sd_journal *journal, const Ctl *ctl, const char *service, const char *match,
                 const char *other);
 
-/* The value of a field of the current entry, which is valid until the next call. It has no NUL at its end. */
+/* The value of a field of the current entry, which is valid until the next call. It has no NUL at its
+ * end. */
 int journal_get_field(sd_journal *journal, const char *name, const char **ret, size_t *ret_size);
 
 G_END_DECLS

@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* From here on standard output goes into $NOMAD_PAGER, $PAGER or less(1), if it is a terminal and --no-pager is not given. */
+/* From here on standard output goes into $NOMAD_PAGER, $PAGER or less(1), if it is a terminal and --no-pager
+ * is not given. */
 void pager_open(const Ctl *ctl);
 bool pager_is_open(void);
 unsigned pager_width(void); /* of the terminal behind it */

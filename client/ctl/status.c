@@ -116,7 +116,8 @@ static void print_log(nx_task *task, const char *stream, int lines)
         (void) fclose(file);
 }
 
-/* A task that runs has no complete log, which goes without saying, as for a service from before LogComplete. */
+/* A task that runs has no complete log, which goes without saying, as for a service from before
+ * LogComplete. */
 static bool log_is_incomplete(const nx_values *p)
 {
         int complete;

@@ -7,7 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* Columns of text that fit a width: the widest of those that may shrink are cut, then columns are left out from the right. */
+/* Columns of text that fit a width: the widest of those that may shrink are cut, then columns are left out
+ * from the right. */
 typedef struct Column {
         const char *title;
         bool right;      /* numbers */

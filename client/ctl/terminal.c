@@ -57,7 +57,8 @@ const char *terminal_colour(const char *code)
         return terminal_has_colour() ? code : "";
 }
 
-/* What standard input was before, to be put back whatever ends the program but a signal that cannot be caught. */
+/* What standard input was before, to be put back whatever ends the program but a signal that cannot be
+ * caught. */
 static struct termios saved_mode;
 static bool is_raw;
 

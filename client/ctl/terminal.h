@@ -19,7 +19,8 @@ unsigned terminal_width(void);
 bool terminal_has_colour(void);
 bool terminal_is_utf8(void);
 
-/* Standard input in raw mode, if it is a terminal, until terminal_restore(), which is harmless to call at any time. */
+/* Standard input in raw mode, if it is a terminal, until terminal_restore(), which is harmless to call at
+ * any time. */
 int terminal_set_raw(void);
 void terminal_restore(void);
 

@@ -153,7 +153,8 @@ static GString *format_screen(const Top *top, unsigned width)
         return screen;
 }
 
-/* Over what is there, line by line, so that nothing flickers; the last line has no line break, which would scroll. */
+/* Over what is there, line by line, so that nothing flickers; the last line has no line break, which would
+ * scroll. */
 static void draw(const Top *top)
 {
         TerminalSize size = { .rows = 24, .columns = 80 };
@@ -221,7 +222,8 @@ static bool handle_key(Top *top)
         return true;
 }
 
-/* Until it is time for the next look; false: leave. Without a terminal at standard input there are no keys. */
+/* Until it is time for the next look; false: leave. Without a terminal at standard input there are no
+ * keys. */
 static bool pause_top(Top *top)
 {
         int64_t end = g_get_monotonic_time() / 1000 + top->interval_msec, left;
@@ -272,8 +274,8 @@ static void on_terminate(int number)
         (void) raise(number);
 }
 
-/* Another screen, without a cursor, which goes with the program. A resize is handled in the pause only, since sd-bus
- * fails a call with EINTR when a handler runs meanwhile (before systemd 253). */
+/* Another screen, without a cursor, which goes with the program. A resize is handled in the pause only,
+ * since sd-bus fails a call with EINTR when a handler runs meanwhile (before systemd 253). */
 static void take_screen(Top *top)
 {
         const struct sigaction resize = { .sa_handler = on_resize };

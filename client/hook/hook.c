@@ -111,7 +111,8 @@ static int path_from_state(const nx_hook *hook, const char *state, char **ret, n
         return 0;
 }
 
-/* 1: the log is there and runs; 0: it is of no use, NOTE says why. An error means that nobody could be asked. */
+/* 1: the log is there and runs; 0: it is of no use, NOTE says why. An error means that nobody could be
+ * asked. */
 static int find_log(nx_hook *hook, const char *state, char **ret_path, char **ret_note, nx_error **ret_error)
 {
         g_autoptr(nx_error) error = NULL;

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 #define MANAGER_INTERFACE EXECUTOR_NAME ".Manager"
 #define TASK_INTERFACE    EXECUTOR_NAME ".Task"
 
-/* For all calls but those that wait for something to end: longer than anything that the services do takes. */
+/* For all calls but those that wait for something to end: longer than anything that the services do
+ * takes. */
 #define CALL_TIMEOUT_USEC (UINT64_C(90) * G_USEC_PER_SEC)
 
 struct nx_connection {

@@ -137,7 +137,8 @@ char *json_describe_error(const char *text, const GError *error)
                         "%s cannot be '%.*s'", position, (int) (g_utf8_next_char(shown) - shown), shown);
 }
 
-/* Where the string ends whose first quote TEXT is at. NULL: it has a NUL character, and TEXT is moved there. */
+/* Where the string ends whose first quote TEXT is at. NULL: it has a NUL character, and TEXT is moved
+ * there. */
 static const char *find_end_of_string(const char **text)
 {
         for ((*text)++; **text != '\0' && **text != '"'; (*text)++) {

@@ -217,7 +217,8 @@ static int add_limit(nx_spec *spec, const Option *option, const char *value, nx_
         return 0;
 }
 
-/* SOURCE:DESTINATION[:OPTION,...] of Mounts, PATH[:DESTINATION[:PERMISSIONS]] of Devices; NULL for what is neither. */
+/* SOURCE:DESTINATION[:OPTION,...] of Mounts, PATH[:DESTINATION[:PERMISSIONS]] of Devices; NULL for what is
+ * neither. */
 static JsonArray *binding_from_text(const Option *option, const char *value)
 {
         bool is_mount = option->type == &option_type_mounts;

@@ -20,7 +20,8 @@ int spec_find(const char *key, const Option **ret, nx_error **ret_error);
 void *spec_field(nx_spec *spec, const Option *option);
 void spec_mark(nx_spec *spec, const Option *option);
 
-/* Sets KEY from a JSON value of its type; a string is taken as in nx_spec_assign() where the type is a number. */
+/* Sets KEY from a JSON value of its type; a string is taken as in nx_spec_assign() where the type is a
+ * number. */
 int spec_set_json(nx_spec *spec, const Option *option, JsonNode *node, nx_error **ret_error);
 
 /* What a value of the option is, for messages: "a string". */

@@ -279,7 +279,8 @@ EXPORT int nx_values_get_double(const nx_values *values, const char *name, doubl
         return 0;
 }
 
-/* UINT64_MAX says "infinite" or "not known" all over the contract, and is no number that JSON readers agree on. */
+/* UINT64_MAX says "infinite" or "not known" all over the contract, and is no number that JSON readers agree
+ * on. */
 static JsonNode *integer_to_json(GVariant *value)
 {
         JsonNode *node = json_node_alloc();

@@ -49,7 +49,8 @@ static int wait_on(nx_task *task, nx_connection *connection, uint64_t timeout_us
         return r < 0 ? error_set_bus(ret_error, NULL, r) : 0;
 }
 
-/* A call that is no longer waited for stays with the service, which has a limit of them, until the connection that made it is closed. */
+/* A call that is no longer waited for stays with the service, which has a limit of them, until the
+ * connection that made it is closed. */
 static int wait_for_a_time(nx_task *task, uint64_t timeout_usec, nx_exit *ret, nx_error **ret_error)
 {
         g_autoptr(nx_connection) connection = NULL;
@@ -101,7 +102,8 @@ static int on_reply(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd_bus_
 
         wait->slot = sd_bus_slot_unref(wait->slot);
         if (bus_error && call_again_after(&wait->again, bus_error, &delay)) {
-                /* without the delay: a connection has no timer, and the bus starts the service before it answers */
+                /* without the delay: a connection has no timer, and the bus starts the service before it
+                 * answers */
                 r = call_wait(wait, &error);
                 if (r >= 0)
                         return 0;
