@@ -83,7 +83,8 @@ BusCall *bus_call_free(BusCall *call)
                 return NULL;
 
         if (call->in == &call->queue->sent) {
-                /* Sent: the bus counts it until it is answered, whether or not anybody is still interested. */
+                /* Sent: the bus counts it until it is answered, whether or not anybody is still
+                 * interested. */
                 call->handler = NULL;
                 call->owned = false;
                 return NULL;

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Calls of one queue that wait for a reply at the same time. dbus-daemon allows 128 on a connection, which may
- * have two queues, and refuses more. */
+/* Calls of one queue that wait for a reply at the same time. dbus-daemon allows 128 on a connection, which
+ * may have two queues, and refuses more. */
 #define BUS_QUEUE_IN_FLIGHT_MAX 56U
 
 /* How long a callee that has left the bus may be away before those who wait for an answer are told. */

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Tells when the caller of a method leaves the bus. One match serves all: sd_bus_track(3) would take one of the few that a
- * connection may have, and a blocking call, for each caller. */
+/* Tells when the caller of a method leaves the bus. One match serves all: sd_bus_track(3) would take one of
+ * the few that a connection may have, and a blocking call, for each caller. */
 typedef struct CallerRegistry {
         GHashTable *watches; /* unique name to GPtrArray of CallerWatch */
 } CallerRegistry;
@@ -19,8 +19,8 @@ typedef void (*CallerGone)(void *userdata);
 int caller_registry_init(CallerRegistry *registry, sd_bus *bus);
 void caller_registry_clear(CallerRegistry *registry);
 
-/* GONE is called once, and may free the watch. A caller that has left already is noticed too: the bus tells of it after the
- * call that it made. */
+/* GONE is called once, and may free the watch. A caller that has left already is noticed too: the bus tells
+ * of it after the call that it made. */
 CallerWatch *caller_watch_new(
                 CallerRegistry *registry, sd_bus_message *call, CallerGone gone, void *userdata);
 CallerWatch *caller_watch_free(CallerWatch *watch);

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * -EINVAL for an empty id, -ENAMETOOLONG for a label of more than LABEL_LENGTH_MAX bytes. */
 int label_from_id(const char *id, char **ret);
 
-/* "/prefix/LABEL" to the label; -ENXIO when PATH is not directly below PREFIX. The result points into PATH. */
+/* "/prefix/LABEL" to the label; -ENXIO when PATH is not directly below PREFIX. The result points into
+ * PATH. */
 int label_from_path(const char *path, const char *prefix, const char **ret);
 
 G_END_DECLS

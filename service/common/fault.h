@@ -2,8 +2,8 @@
 #pragma once
 
 /* Places where a service can be made to die, for the tests of what a crash leaves behind. In a build without
- * -Dfault-injection=true they are nothing. A test writes "NAME" or "NAME N" (the Nth time, from 1) to FAULT_FILE; whoever
- * comes to that place takes the file away and dies of SIGKILL. */
+ * -Dfault-injection=true they are nothing. A test writes "NAME" or "NAME N" (the Nth time, from 1) to
+ * FAULT_FILE; whoever comes to that place takes the file away and dies of SIGKILL. */
 
 #define FAULT_FILE "/run/nomad-fault"
 

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* systemd keeps a copy of each descriptor given to it and hands them back to the next process of this service. Without
- * $NOTIFY_SOCKET, in tests, all of this succeeds and does nothing. */
+/* systemd keeps a copy of each descriptor given to it and hands them back to the next process of this
+ * service. Without $NOTIFY_SOCKET, in tests, all of this succeeds and does nothing. */
 
 /* Gives descriptors away under a name. They are kept however their other ends behave. */
 int fdstore_push(const char *name, const int *fds, unsigned n);

@@ -17,8 +17,8 @@ G_BEGIN_DECLS
 #define LOGMON_TIMEOUT_USEC UINT64_C(30000000)
 
 /* A call of nomad-logmon about one log. All of its methods may be called twice without harm, so that a call
- * is repeated by the rule of call-again.h: nomad-logmon may be killed at any moment, and D-Bus starts it again
- * for the next attempt. */
+ * is repeated by the rule of call-again.h: nomad-logmon may be killed at any moment, and D-Bus starts it
+ * again for the next attempt. */
 typedef struct LogmonCall LogmonCall;
 
 /* Adds the arguments after the id, once for each attempt. */

@@ -19,8 +19,8 @@ typedef struct OptionType OptionType;
 /* NULL, or why the value is refused: "must not be empty". */
 typedef const char *(*OptionCheck)(const void *field);
 
-/* How a value of one D-Bus signature is stored in a struct. FIELD points at the member; a value read replaces
- * and frees the one that was there. */
+/* How a value of one D-Bus signature is stored in a struct. FIELD points at the member; a value read
+ * replaces and frees the one that was there. */
 struct OptionType {
         const char *signature;
         int (*read)(sd_bus_message *m, void *field); /* -ENOTUNIQ for a dictionary with the same key twice */
@@ -74,8 +74,9 @@ int options_read(sd_bus_message *m, const Option *table, size_t n, void *target,
 /* One entry of an a{sv}, into an array of {sv} that is open. */
 int option_append_entry(sd_bus_message *m, const Option *option, const void *target);
 
-/* The entries of SET as a JSON object (descriptors left out), and back. Unknown and missing keys are tolerated when
- * reading, since another version may have written them; a value of the wrong shape is -EINVAL. */
+/* The entries of SET as a JSON object (descriptors left out), and back. Unknown and missing keys are
+ * tolerated when reading, since another version may have written them; a value of the wrong shape is
+ * -EINVAL. */
 JsonNode *options_to_json(const Option *table, size_t n, const void *target, uint64_t set);
 int options_from_json(JsonObject *object, const Option *table, size_t n, void *target, uint64_t *ret_set);
 
@@ -85,9 +86,11 @@ void options_clear(const Option *table, size_t n, void *target);
 /* The entry of that key, or NULL. */
 const Option *options_find(const Option *table, size_t n, const char *key);
 
-/* What to say of a key that is not in the table: the one that was probably meant, or all of a small table. */
+/* What to say of a key that is not in the table: the one that was probably meant, or all of a small
+ * table. */
 char *options_describe_unknown(const Option *table, size_t n, const char *key);
-/* What to say of a value of the entry that its check refuses for REASON: with the value, or the part of it. */
+/* What to say of a value of the entry that its check refuses for REASON: with the value, or the part of
+ * it. */
 char *option_describe_refused(const Option *option, const void *target, const char *reason);
 
 /* Ready-made checks for the table. */

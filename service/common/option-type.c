@@ -168,7 +168,8 @@ static int bool_from_json(JsonNode *node, void *field)
         return 0;
 }
 
-/* A JSON integer is signed and 64 bits wide; a uint64_t above its range (UINT64_MAX, "infinity") wraps and wraps back. */
+/* A JSON integer is signed and 64 bits wide; a uint64_t above its range (UINT64_MAX, "infinity") wraps and
+ * wraps back. */
 #define DEFINE_INTEGER_TYPE(name, c_type, sig, format)                                           \
         static int name##_read(sd_bus_message *m, void *field)                                   \
         {                                                                                        \

@@ -12,7 +12,8 @@ extern "C" {
 /* One read of NAME below DIR_FD into BUFFER, NUL-terminated and cut at SIZE - 1. Returns the length. */
 int read_text_at(int dir_fd, const char *name, char *buffer, size_t size);
 
-/* Field NUMBER, from 3, of a text of /proc/PID/stat, or NULL. The second, the name, may hold spaces and parentheses itself. */
+/* Field NUMBER, from 3, of a text of /proc/PID/stat, or NULL. The second, the name, may hold spaces and
+ * parentheses itself. */
 #define PROC_STAT_STATE      3
 #define PROC_STAT_PARENT     4
 #define PROC_STAT_FLAGS      9
@@ -22,8 +23,8 @@ int read_text_at(int dir_fd, const char *name, char *buffer, size_t size);
 #define PROC_STAT_EXIT_CODE  52
 const char *proc_stat_field(const char *text, int number);
 
-/* The path in a text of /proc/PID/cgroup, below the root of the unified hierarchy, which need not be the only one; or NULL. It ends
- * with the line, RET_LENGTH bytes on. */
+/* The path in a text of /proc/PID/cgroup, below the root of the unified hierarchy, which need not be the
+ * only one; or NULL. It ends with the line, RET_LENGTH bytes on. */
 const char *proc_cgroup_path(const char *text, size_t *ret_length);
 
 #ifdef __cplusplus

@@ -17,8 +17,8 @@ typedef struct ProcessId {
 /* -ESRCH when there is no such process. A zombie has a start time as well. */
 int process_start_time(pid_t pid, uint64_t *ret);
 
-/* Opens a pidfd and then checks the start time and, unless it is NULL, that the process is in the cgroup of that path or below: the
- * descriptor is of the process meant, or the result is -ESRCH. */
+/* Opens a pidfd and then checks the start time and, unless it is NULL, that the process is in the cgroup of
+ * that path or below: the descriptor is of the process meant, or the result is -ESRCH. */
 int process_open(const ProcessId *process, const char *cgroup, int *ret_pidfd);
 
 /* The same for a process that must be a child of PARENT, whose pid the caller knows to be its own. It may be

@@ -7,8 +7,9 @@
 
 G_BEGIN_DECLS
 
-/* A file in the runtime directory that is mapped as an array of equal structs. What is stored there costs no system call, and a
- * SIGKILL does not lose it. Each struct begins with an uint64_t that is not 0 while the slot is in use. */
+/* A file in the runtime directory that is mapped as an array of equal structs. What is stored there costs no
+ * system call, and a SIGKILL does not lose it. Each struct begins with an uint64_t that is not 0 while the
+ * slot is in use. */
 typedef struct SlotFile SlotFile;
 
 int slot_file_open(int dir_fd, const char *name, size_t slot_size, uint32_t n_slots, SlotFile **ret);

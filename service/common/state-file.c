@@ -109,8 +109,8 @@ int read_file_at(int dir_fd, const char *name, size_t max, char **ret, size_t *r
         return 0;
 }
 
-/* json-glib takes a text of several values, one after the other, for the last of them, and leaks the others. It knows
- * comments too, which are not JSON and none of ours. */
+/* json-glib takes a text of several values, one after the other, for the last of them, and leaks the others.
+ * It knows comments too, which are not JSON and none of ours. */
 static bool is_one_object(const char *text)
 {
         static const char allowed[] = "{}[]:, \t\r\n+-.0123456789Eaeflnrstu";

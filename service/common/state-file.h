@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 
 #define STATE_FILE_SIZE_MAX (16U * 1024U * 1024U)
 
-/* Writes OBJECT as NAME below DIR_FD: to a temporary name, then renamed, mode 0600. On error the old file, if any,
- * is as it was. No fsync: the state lives in /run and does not outlive the kernel. */
+/* Writes OBJECT as NAME below DIR_FD: to a temporary name, then renamed, mode 0600. On error the old file,
+ * if any, is as it was. No fsync: the state lives in /run and does not outlive the kernel. */
 int state_file_write(int dir_fd, const char *name, JsonObject *object);
 
 /* -ENOENT: no such file; -EBADMSG: damaged, which is no JSON object, or no regular file; any other error: it

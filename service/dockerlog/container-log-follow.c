@@ -179,7 +179,8 @@ static void on_inspected(EngineRequest *request, void *userdata)
                 container_log_retry(log, message);
         else {
                 remember(log, &inspection);
-                /* The idle check: a container that runs may be silent. One that does not is at the end of its log. */
+                /* The idle check: a container that runs may be silent. One that does not is at the end of
+                 * its log. */
                 if (log->fetch && inspection.running) {
                         set_timer(log, CONTAINER_IDLE_USEC);
                         return;
@@ -287,7 +288,8 @@ static void close_pipes(ContainerLog *log)
                         sink_close_pipe(log->sinks[i]);
 }
 
-/* While the stage is not empty it is waited for logmon to take what is in it, unless that does not read any more. */
+/* While the stage is not empty it is waited for logmon to take what is in it, unless that does not read any
+ * more. */
 void container_log_finish(ContainerLog *log, ContainerResult result)
 {
         container_log_cancel(log);

@@ -318,8 +318,8 @@ int container_log_start(ContainerLog *log, ContainerConfig *config, ContainerDon
         return 0;
 }
 
-/* What the stages of the process before hold is either not committed, or still to be moved. When one is gone, so is what it held,
- * and it is fetched again. */
+/* What the stages of the process before hold is either not committed, or still to be moved. When one is
+ * gone, so is what it held, and it is fetched again. */
 static void recover_stages(ContainerLog *log)
 {
         const Checkpoint *checkpoint = slot_current(log->slot);

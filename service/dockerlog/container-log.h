@@ -16,8 +16,8 @@
 
 G_BEGIN_DECLS
 
-/* After the exit of a container, how long it is looked whether it is started again; of one that its engine starts again, which
- * takes a restart of the engine perhaps. */
+/* After the exit of a container, how long it is looked whether it is started again; of one that its engine
+ * starts again, which takes a restart of the engine perhaps. */
 #define CONTAINER_GRACE_USEC         UINT64_C(2000000)
 #define CONTAINER_RESTART_GRACE_USEC UINT64_C(30000000)
 
@@ -27,7 +27,8 @@ G_BEGIN_DECLS
 /* An engine that says nothing about a container for so long is asked whether it is still there. */
 #define CONTAINER_IDLE_USEC UINT64_C(60000000)
 
-/* Stop() waits for what the engine has, and logmon for what is in the stage, no longer than this without any progress. */
+/* Stop() waits for what the engine has, and logmon for what is in the stage, no longer than this without any
+ * progress. */
 #define CONTAINER_STOP_USEC UINT64_C(10000000)
 
 #define CONTAINER_STOP_WAITERS_MAX 64U
@@ -93,16 +94,16 @@ ContainerLog *container_log_new(Manager *manager, const char *id, const char *la
 ContainerLog *container_log_free(ContainerLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ContainerLog, container_log_free)
 
-/* Starts a log that has ended with CONFIG, whose contents it takes, or applies that to one that runs. DONE is called once, when
- * everything is in place or nothing is. */
+/* Starts a log that has ended with CONFIG, whose contents it takes, or applies that to one that runs. DONE
+ * is called once, when everything is in place or nothing is. */
 int container_log_start(ContainerLog *log, ContainerConfig *config, ContainerDone done, void *userdata,
                 sd_bus_error *error);
 
 /* After container_log_load(): goes on where the process before was. */
 void container_log_resume(ContainerLog *log);
 
-/* Takes what the engine has up to now and ends. STOPPED is called when logmon's files are complete, perhaps at once. -EDQUOT: too
- * many wait already. */
+/* Takes what the engine has up to now and ends. STOPPED is called when logmon's files are complete, perhaps
+ * at once. -EDQUOT: too many wait already. */
 typedef void (*ContainerStopped)(void *userdata);
 int container_log_stop(ContainerLog *log, ContainerStopped stopped, void *userdata);
 
@@ -131,7 +132,8 @@ bool container_log_output_is_open(const ContainerLog *log);
 bool container_log_is_flushed(const ContainerLog *log);
 /* -EPIPE: logmon is gone for good. */
 int container_log_flush(ContainerLog *log);
-/* Opens the stages and pipes that are missing and hands them to logmon, with what has changed in the config. */
+/* Opens the stages and pipes that are missing and hands them to logmon, with what has changed in the
+ * config. */
 int container_log_open_output(ContainerLog *log, ContainerDone opened, void *userdata);
 /* The streams' ends, for logmon too. */
 void container_log_close_output(ContainerLog *log);

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* The numbers of the streams; what came in on standard input is, as Docker's own client has it, output too. */
+/* The numbers of the streams; what came in on standard input is, as Docker's own client has it, output
+ * too. */
 enum {
         FRAME_STDIN,
         FRAME_STDOUT,

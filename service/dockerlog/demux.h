@@ -9,14 +9,15 @@
 
 G_BEGIN_DECLS
 
-/* A frame begins with the stream's number, three zero bytes, and its size in four bytes, the highest first. */
+/* A frame begins with the stream's number, three zero bytes, and its size in four bytes, the highest
+ * first. */
 #define DEMUX_HEADER_SIZE 8U
 
 /* What is kept of a message of the engine's own, which comes on a stream of its own. */
 #define DEMUX_MESSAGE_MAX 1024U
 
-/* The form in which an engine sends the log of a container without a terminal: frames, each of which is an entry. Takes it at any
- * cut, and keeps no more of it than a header, a time stamp and a message. */
+/* The form in which an engine sends the log of a container without a terminal: frames, each of which is an
+ * entry. Takes it at any cut, and keeps no more of it than a header, a time stamp and a message. */
 typedef struct Demux {
         EntryHandler handler;
         unsigned char header[DEMUX_HEADER_SIZE];

@@ -17,8 +17,8 @@ typedef struct Endpoint {
         char *ca; /* the engine's certificate is to be signed by; NULL: whom this host trusts */
 } Endpoint;
 
-/* "unix:///path" or "tcp://host:port", the port being 2375, or 2376 with TLS, which any of the three files asks for. -EINVAL:
- * neither. */
+/* "unix:///path" or "tcp://host:port", the port being 2375, or 2376 with TLS, which any of the three files
+ * asks for. -EINVAL: neither. */
 int endpoint_parse(
                 const char *text, const char *certificate, const char *key, const char *ca, Endpoint *ret);
 void endpoint_clear(Endpoint *endpoint);

@@ -24,12 +24,14 @@ typedef struct EngineRequest EngineRequest;
 typedef struct EngineHandler {
         /* The reply has begun, and is no error. Optional, as the two that follow. */
         void (*started)(EngineRequest *request, void *userdata);
-        /* A part of the stream; without this one the reply is collected. Returns 0 when it was taken, -EAGAIN for having it again
-         * after engine_request_resume(), any other error for an end. The request must not be freed from here. */
+        /* A part of the stream; without this one the reply is collected. Returns 0 when it was taken,
+         * -EAGAIN for having it again after engine_request_resume(), any other error for an end. The request
+         * must not be freed from here. */
         int (*data)(EngineRequest *request, const char *data, size_t size, void *userdata);
         /* What has come up to now has been handed out. */
         void (*pause)(EngineRequest *request, void *userdata);
-        /* The end, see the request's ERROR, STATUS and MESSAGE. The request is to be freed, there or later. */
+        /* The end, see the request's ERROR, STATUS and MESSAGE. The request is to be freed, there or
+         * later. */
         void (*done)(EngineRequest *request, void *userdata);
         void *userdata;
 } EngineHandler;

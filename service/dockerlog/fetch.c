@@ -97,7 +97,8 @@ static int parse(Fetch *fetch, const char *data, size_t size)
         return fetch->error;
 }
 
-/* Takes what there is room for. RET_TAKEN: how much that is, all of it unless -EAGAIN or another error is returned. */
+/* Takes what there is room for. RET_TAKEN: how much that is, all of it unless -EAGAIN or another error is
+ * returned. */
 static int take(Fetch *fetch, const char *data, size_t size, size_t *ret_taken)
 {
         *ret_taken = 0;

@@ -27,7 +27,8 @@ typedef enum FetchForm {
         FETCH_FORM_RAW,
 } FetchForm;
 
-/* One request for a container's log, from its position on, and the way of what is new in it into the sinks. */
+/* One request for a container's log, from its position on, and the way of what is new in it into the
+ * sinks. */
 typedef struct Fetch {
         ContainerLog *log;
         FetchMode mode;

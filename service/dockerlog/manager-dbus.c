@@ -172,7 +172,8 @@ static int get_version(UNUSED sd_bus *bus, UNUSED const char *path, UNUSED const
         return sd_bus_message_append(reply, "s", PROJECT_VERSION);
 }
 
-/* Who may call is decided by the bus policy. Without the flag sd-bus would ask the bus about each caller, and wait. */
+/* Who may call is decided by the bus policy. Without the flag sd-bus would ask the bus about each caller,
+ * and wait. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("s", id, "a{sv}", config), SD_BUS_RESULT("o", log),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "position.h"
 
-/* Some engines read the fraction of a second as floating point, with an error of a quarter of a microsecond. */
+/* Some engines read the fraction of a second as floating point, with an error of a quarter of a
+ * microsecond. */
 #define SINCE_SLACK_NSEC 1000
 
 void position_filter_init(PositionFilter *filter, const Position *position)

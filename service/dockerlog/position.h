@@ -10,12 +10,13 @@
 
 G_BEGIN_DECLS
 
-/* How much later an engine may write an entry of one stream than an entry of the other that has a later time stamp. */
+/* How much later an engine may write an entry of one stream than an entry of the other that has a later time
+ * stamp. */
 #define POSITION_SKEW_NSEC INT64_C(2000000000)
 
-/* The place in a stream up to which everything was taken. Time stamps are not unique, since the pieces of a long line have the
- * same, as has with some engines all that was written in a second: an entry is known by its time and its number among those of
- * that time. The layout is that of the slot file. */
+/* The place in a stream up to which everything was taken. Time stamps are not unique, since the pieces of a
+ * long line have the same, as has with some engines all that was written in a second: an entry is known by
+ * its time and its number among those of that time. The layout is that of the slot file. */
 typedef struct Position {
         int64_t nsec;     /* time of the last entry; 0: there was none */
         uint64_t count;   /* entries of that time that were taken whole */
@@ -24,7 +25,8 @@ typedef struct Position {
         uint64_t mid_line; /* what was taken last did not end with a newline */
 } Position;
 
-/* Goes through the entries of a stream that is listed again, from a time before the position: says what of them is new. */
+/* Goes through the entries of a stream that is listed again, from a time before the position: says what of
+ * them is new. */
 typedef struct PositionFilter {
         Position anchor; /* where the listing before has ended */
         bool resuming;   /* the anchor has not been come to yet */
@@ -43,8 +45,8 @@ size_t position_data(Position *position, PositionFilter *filter, const char *dat
 
 void position_end(Position *position, PositionFilter *filter);
 
-/* The time from which on a log with these positions is to be listed, so that everything new is in it, and of each stream the
- * last entry if it is needed to find the place. At least SINCE. */
+/* The time from which on a log with these positions is to be listed, so that everything new is in it, and of
+ * each stream the last entry if it is needed to find the place. At least SINCE. */
 int64_t positions_since(const Position positions[STREAM_MAX], bool stdout_only, int64_t since);
 
 G_END_DECLS

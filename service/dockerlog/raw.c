@@ -80,8 +80,8 @@ static size_t find_stamp(const char *line, size_t size)
         return size;
 }
 
-/* Within an entry whose pieces are to be looked for. LINE ends with its newline, or is all there is. Returns how much was
- * done; what is left may be the beginning of a time stamp. */
+/* Within an entry whose pieces are to be looked for. LINE ends with its newline, or is all there is. Returns
+ * how much was done; what is left may be the beginning of a time stamp. */
 static size_t take_line(Raw *raw, const char *line, size_t size)
 {
         size_t done = 0;

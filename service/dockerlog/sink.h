@@ -10,11 +10,12 @@
 
 G_BEGIN_DECLS
 
-/* What a stage is to have room for. The kernel gives less where a user has many pipes; one page is the least. */
+/* What a stage is to have room for. The kernel gives less where a user has many pipes; one page is the
+ * least. */
 #define SINK_SIZE (64U * 1024U)
 
-/* The way of one stream to logmon: two pipes, the stage, both of whose ends are ours, and the one that logmon reads. systemd keeps
- * them while this process is away. */
+/* The way of one stream to logmon: two pipes, the stage, both of whose ends are ours, and the one that
+ * logmon reads. systemd keeps them while this process is away. */
 typedef struct Sink Sink;
 
 typedef struct SinkHandler {
@@ -38,7 +39,8 @@ struct Sink {
         sd_event_source *io;
 };
 
-/* Nothing is opened yet. LABEL and KIND name the pipes in the fd store, "stage.LABEL.stdout" and "pipe.LABEL.stdout". */
+/* Nothing is opened yet. LABEL and KIND name the pipes in the fd store, "stage.LABEL.stdout" and
+ * "pipe.LABEL.stdout". */
 Sink *sink_new(sd_event *event, const char *label, StreamKind kind, uint64_t *moved,
                 const SinkHandler *handler);
 /* Closes our copies of the pipes. */

@@ -16,10 +16,11 @@ typedef struct Checkpoint {
         uint64_t skip[STREAM_MAX];  /* bytes of what follows that logmon has already, see slot_recover() */
 } Checkpoint;
 
-/* What one container's log has come to, a slot of the file "positions": its layout is that of the file. What is taken from the
- * engine goes into a pipe of our own first, the stage, and from there into logmon's. Only an empty stage is filled, between
- * slot_begin() and slot_commit(), so that at any moment it is known what the stage holds: nothing of value while it is being
- * filled, else what lies between moved[] and the checkpoint. docs/dockerlog.md has the argument. */
+/* What one container's log has come to, a slot of the file "positions": its layout is that of the file. What
+ * is taken from the engine goes into a pipe of our own first, the stage, and from there into logmon's. Only
+ * an empty stage is filled, between slot_begin() and slot_commit(), so that at any moment it is known what
+ * the stage holds: nothing of value while it is being filled, else what lies between moved[] and the
+ * checkpoint. docs/dockerlog.md has the argument. */
 typedef struct Slot {
         uint64_t used;
         uint64_t state; /* which checkpoint holds, and whether a stage is being filled */
@@ -43,8 +44,8 @@ bool slot_is_filling(const Slot *slot);
 /* The stages have been emptied after that. */
 void slot_abandon(Slot *slot);
 
-/* The stages are gone, with what they held: goes back to the checkpoint before and remembers how much of what follows had left
- * them by then. */
+/* The stages are gone, with what they held: goes back to the checkpoint before and remembers how much of
+ * what follows had left them by then. */
 void slot_recover(Slot *slot);
 
 /* Another container: begins anew, from its first entry on. Counters stay. */

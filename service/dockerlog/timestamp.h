@@ -14,8 +14,8 @@ G_BEGIN_DECLS
 /* The one form that the Docker Engine writes: nine digits of fraction, UTC. */
 #define TIMESTAMP_FINE_SIZE 31U
 
-/* Parses an RFC 3339 time stamp and the space that follows it at the start of TEXT, into nanoseconds since 1970. Returns the size
- * of both, 0 when TEXT could still become one, -EBADMSG when not. */
+/* Parses an RFC 3339 time stamp and the space that follows it at the start of TEXT, into nanoseconds since
+ * 1970. Returns the size of both, 0 when TEXT could still become one, -EBADMSG when not. */
 int timestamp_parse(const char *text, size_t size, int64_t *ret_nsec);
 
 /* Whether TEXT is the beginning of a time stamp in the engine's form, or all of one. */

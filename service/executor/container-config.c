@@ -46,7 +46,8 @@ static JsonObject *process_capabilities(char **names, uint32_t uid)
         return capabilities;
 }
 
-/* Numbers of json-glib have a sign. What is too large for one is as good as infinite, see container_json(). */
+/* Numbers of json-glib have a sign. What is too large for one is as good as infinite, see
+ * container_json(). */
 static gint64 limit_number(uint64_t limit)
 {
         return limit > INT64_MAX ? -1 : (gint64) limit;

@@ -10,9 +10,9 @@
 
 G_BEGIN_DECLS
 
-/* What the runtime is told, in the words of the OCI runtime specification: config.json of a bundle, and the "process" of it,
- * which is what Exec adds to a container. PROGRAM's command is a path of the container. Without STDIO it has no
- * terminal. */
+/* What the runtime is told, in the words of the OCI runtime specification: config.json of a bundle, and the
+ * "process" of it, which is what Exec adds to a container. PROGRAM's command is a path of the container.
+ * Without STDIO it has no terminal. */
 JsonObject *container_config(const Task *task, const Program *program);
 JsonObject *container_process(const Task *task, const Program *program, const ExecStdio *stdio);
 
@@ -26,8 +26,8 @@ char *container_json(JsonObject *object);
 int container_check_devices(const Isolation *isolation, sd_bus_error *error);
 JsonArray *container_devices(const Isolation *isolation);
 
-/* Appends the scope's DevicePolicy and DeviceAllow as (sv): what is in every container, and Devices. The runtime is kept out of it,
- * so that the rules are systemd's whichever runtime it is. */
+/* Appends the scope's DevicePolicy and DeviceAllow as (sv): what is in every container, and Devices. The
+ * runtime is kept out of it, so that the rules are systemd's whichever runtime it is. */
 int container_append_device_policy(sd_bus_message *m, const Isolation *isolation);
 
 G_END_DECLS

@@ -243,8 +243,8 @@ int container_root_resolve(const ContainerRoot *root, const char *path, int *ret
         return open_resolved(root, walk.resolved->str, ret_fd);
 }
 
-/* Where the runtime is going to mount PATH: over what its symbolic links lead to. What it cannot follow it refuses
- * by itself. */
+/* Where the runtime is going to mount PATH: over what its symbolic links lead to. What it cannot follow it
+ * refuses by itself. */
 static int resolve_destination(const ContainerRoot *root, const char *key, const char *path, char **ret,
                 sd_bus_error *error)
 {

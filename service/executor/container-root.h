@@ -12,12 +12,13 @@ G_BEGIN_DECLS
 /* As many as the kernel follows. */
 #define CONTAINER_SYMLINKS_MAX 40U
 
-/* What of the host is bound into a container that has a TaskDirectory instead of a root of its own; NULL-terminated. Those that
- * the host does not have are left out. */
+/* What of the host is bound into a container that has a TaskDirectory instead of a root of its own;
+ * NULL-terminated. Those that the host does not have are left out. */
 extern const char *const container_host_directories[];
 
-/* The file tree that a container is going to see, before there is a container: its root, and what is mounted over it. Paths are
- * those of the container, and a symbolic link in them leads where it would lead in there. */
+/* The file tree that a container is going to see, before there is a container: its root, and what is mounted
+ * over it. Paths are those of the container, and a symbolic link in them leads where it would lead in
+ * there. */
 typedef struct ContainerRoot {
         const char *path; /* of the root on the host, the Isolation's */
         GArray *trees;    /* of ContainerTree, the root first */
@@ -35,8 +36,8 @@ int container_root_resolve(const ContainerRoot *root, const char *path, int *ret
  * MAX bytes; -EBUSY: somebody has a lease on it. */
 int container_root_read_file(const ContainerRoot *root, const char *path, size_t max, FILE **ret);
 
-/* Looks COMMAND up in Nomad's order: in local/, from the root on, and, if it has no slash, in usr/local/bin, usr/bin and bin, and
- * after them in the PATH of ENVIRONMENT. The result is a path of the container. */
+/* Looks COMMAND up in Nomad's order: in local/, from the root on, and, if it has no slash, in usr/local/bin,
+ * usr/bin and bin, and after them in the PATH of ENVIRONMENT. The result is a path of the container. */
 int container_root_find_command(const ContainerRoot *root, const char *command, char **environment,
                 char **ret, sd_bus_error *error);
 

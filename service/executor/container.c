@@ -258,7 +258,8 @@ int container_create(const Task *task)
         return container_write(fd, "config.json", config);
 }
 
-/* crun would make cgroups of its own; another runtime that insists does so below the task's, see the config. */
+/* crun would make cgroups of its own; another runtime that insists does so below the task's, see the
+ * config. */
 static bool is_crun(const char *name)
 {
         return g_str_has_prefix(name, "crun");

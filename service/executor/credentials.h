@@ -26,7 +26,8 @@ extern const size_t n_credentials_options;
 void credentials_clear(Credentials *credentials);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Credentials, credentials_clear)
 
-/* Files as passwd(5) and group(5) have them, to look names up in instead of the system's databases. One that is NULL is empty. */
+/* Files as passwd(5) and group(5) have them, to look names up in instead of the system's databases. One that
+ * is NULL is empty. */
 typedef struct UserDatabase {
         FILE *passwd;
         FILE *group;
@@ -42,8 +43,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(UserDatabase, user_database_clear)
  * nobody. False: it is somebody else, or not so simple, and is to be looked up. */
 bool credentials_lookup_root(const char *user, const char *group, Credentials *ret);
 
-/* DATABASE is NULL for the system's. USER and GROUP are names or decimal numbers; NULL means the service's own user, and the user's own group, which for
- * root is 0 where no database says another. Unknown ones give InvalidSpec naming the key. The supplementary groups are those that the group database gives the user. */
+/* DATABASE is NULL for the system's. USER and GROUP are names or decimal numbers; NULL means the service's
+ * own user, and the user's own group, which for root is 0 where no database says another. Unknown ones give
+ * InvalidSpec naming the key. The supplementary groups are those that the group database gives the user. */
 int credentials_lookup(const UserDatabase *database, const char *user, const char *group, Credentials *ret,
                 sd_bus_error *error);
 

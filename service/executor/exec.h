@@ -37,7 +37,8 @@ extern const size_t n_exec_options;
 void exec_options_clear(ExecOptions *options);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ExecOptions, exec_options_clear)
 
-/* A process that joined a task: its parent, or in a container its parent's parent, is this service, its cgroup the task's or one below it. */
+/* A process that joined a task: its parent, or in a container its parent's parent, is this service, its
+ * cgroup the task's or one below it. */
 typedef struct ExecSession ExecSession;
 
 typedef struct ExecStdio {
@@ -46,7 +47,8 @@ typedef struct ExecStdio {
         uint16_t rows, columns; /* of a terminal that the runtime makes; 0: as it likes */
 } ExecStdio;
 
-/* Told once: ERROR is 0 when the program runs, else a positive errno, and STAGE says what failed (protocol.h). */
+/* Told once: ERROR is 0 when the program runs, else a positive errno, and STAGE says what failed
+ * (protocol.h). */
 typedef void (*ExecStarted)(ExecSession *session, int error, const char *stage, void *userdata);
 /* Told once, after ExecStarted without an error. */
 typedef void (*ExecEnded)(ExecSession *session, void *userdata);

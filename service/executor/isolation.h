@@ -54,7 +54,8 @@ extern const OptionType option_type_devices; /* a(sss)  GPtrArray * of Binding *
 
 bool isolation_is_container(const Isolation *isolation);
 
-/* The root of the container on the host: RootDirectory, or TaskDirectory with the host's programs bound into it. */
+/* The root of the container on the host: RootDirectory, or TaskDirectory with the host's programs bound into
+ * it. */
 const char *isolation_root(const Isolation *isolation);
 bool isolation_binds_host(const Isolation *isolation);
 

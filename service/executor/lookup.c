@@ -89,7 +89,8 @@ static LookupWorker *find_idle(const Lookups *lookups)
         return NULL;
 }
 
-/* Workers that have been at one look-up since SINCE or before: of CALLER, or of everybody if that is NULL. */
+/* Workers that have been at one look-up since SINCE or before: of CALLER, or of everybody if that is
+ * NULL. */
 static unsigned count_at_work(const Lookups *lookups, const char *caller, uint64_t since)
 {
         unsigned n = 0;

@@ -25,8 +25,8 @@ G_BEGIN_DECLS
 
 /* Who a user is, and of which groups, is asked of the system's databases by children (nomad-lookup), since
  * a name service may take for ever. A child serves one look-up after the other, and is killed with one that
- * takes too long or that nobody waits for any more. A child that has nothing to do is kept, so that a look-up
- * takes no longer than it did in this process. */
+ * takes too long or that nobody waits for any more. A child that has nothing to do is kept, so that a
+ * look-up takes no longer than it did in this process. */
 typedef struct Lookups {
         sd_event *event;
         Spawner *spawner; /* borrowed; which forks the children */

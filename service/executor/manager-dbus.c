@@ -204,7 +204,8 @@ static int get_controllers(UNUSED sd_bus *bus, UNUSED const char *path, UNUSED c
         return sd_bus_message_append_strv(reply, manager->controllers);
 }
 
-/* Who may call is decided by the bus policy in dbus/: asking for the sender's privileges here would be a blocking call. */
+/* Who may call is decided by the bus policy in dbus/: asking for the sender's privileges here would be a
+ * blocking call. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("StartTask", SD_BUS_ARGS("s", id, "a{sv}", spec, "t", flags),

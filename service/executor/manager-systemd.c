@@ -135,8 +135,8 @@ static int on_subscribed(sd_bus_message *reply, void *userdata, G_GNUC_UNUSED sd
         return 0;
 }
 
-/* systemd has executed itself again, as "systemctl daemon-reexec" and its upgrade make it do: it leaves the bus
- * for that, with the calls that it has not answered. It may remember that we have subscribed. */
+/* systemd has executed itself again, as "systemctl daemon-reexec" and its upgrade make it do: it leaves the
+ * bus for that, with the calls that it has not answered. It may remember that we have subscribed. */
 static void on_systemd_returned(void *userdata)
 {
         Manager *manager = userdata;
@@ -180,7 +180,8 @@ static int on_linger(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED uint64
         return 0;
 }
 
-/* Without this sd-bus closes the connection when a match fails. An answer that comes too late is one all the same. */
+/* Without this sd-bus closes the connection when a match fails. An answer that comes too late is one all the
+ * same. */
 static int on_match_added(sd_bus_message *m, void *userdata, G_GNUC_UNUSED sd_bus_error *error)
 {
         const sd_bus_error *failure = sd_bus_message_get_error(m);

@@ -20,11 +20,12 @@ G_BEGIN_DECLS
 
 #define TASKS_MAX 8192U
 
-/* Scopes that have us as their Controller. Each costs systemd a match on the bus; dbus-daemon allows a connection 512, and at
- * one more systemd closes its own and loses what it was about to say. */
+/* Scopes that have us as their Controller. Each costs systemd a match on the bus; dbus-daemon allows a
+ * connection 512, and at one more systemd closes its own and loses what it was about to say. */
 #define CONTROLLED_SCOPES_MAX 128U
 
-/* How long clients are kept waiting at start for tasks whose launch was cut off; D-Bus gives an activation 25 s. */
+/* How long clients are kept waiting at start for tasks whose launch was cut off; D-Bus gives an activation
+ * 25 s. */
 #define MANAGER_SETTLE_USEC (10 * G_TIME_SPAN_SECOND)
 
 #define MANAGER_PATH "/org/nomad/Executor"
@@ -32,13 +33,14 @@ G_BEGIN_DECLS
 
 #define API_VERSION 2U
 
-/* How long systemd's signals about units are listened to after the last task that waited for one: tasks come one after the other. */
+/* How long systemd's signals about units are listened to after the last task that waited for one: tasks come
+ * one after the other. */
 #define UNIT_WATCH_LINGER_USEC G_TIME_SPAN_SECOND
 
 typedef struct Task Task;
 
-/* systemd's signals about all of its units, of which a match cannot name some. They wake us, so that we have them only while a
- * task's unit is about to come or to go. */
+/* systemd's signals about all of its units, of which a match cannot name some. They wake us, so that we have
+ * them only while a task's unit is about to come or to go. */
 typedef struct UnitWatch {
         unsigned n_users;
         sd_bus_slot *job_removed, *unit_removed;
@@ -86,8 +88,8 @@ void manager_clear(Manager *manager);
 Task *manager_find_task(Manager *manager, const char *label);
 Task *manager_find_task_by_unit(Manager *manager, const char *unit);
 
-/* The task whose process that is, its supervisor included. -EBADF: it is no pidfd; -ESRCH: the process is of no task, or has been
- * reaped. */
+/* The task whose process that is, its supervisor included. -EBADF: it is no pidfd; -ESRCH: the process is of
+ * no task, or has been reaped. */
 int manager_find_task_by_pidfd(Manager *manager, int pidfd, Task **ret);
 
 /* Takes over what the state directory has: tasks that still run, tasks that have ended. What cannot be read
@@ -103,8 +105,8 @@ int manager_register(Manager *manager);
 int manager_watch_systemd(Manager *manager);
 void manager_unwatch_systemd(Manager *manager);
 
-/* From here on JobRemoved and UnitRemoved are heard of, until as many calls of the second. What systemd said before it got
- * a call that is sent after this may be missed. */
+/* From here on JobRemoved and UnitRemoved are heard of, until as many calls of the second. What systemd said
+ * before it got a call that is sent after this may be missed. */
 int manager_watch_units(Manager *manager);
 void manager_unwatch_units(Manager *manager);
 

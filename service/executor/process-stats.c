@@ -54,8 +54,8 @@ void process_stats_parse_status(const char *text, ProcessStats *ret)
         ret->memory_swap = status_kib(text, "\nVmSwap:");
 }
 
-/* The open directory stays that of one process, and the cgroup read from it last says that it is one of ours, so that a
- * pid that was used again between the steps is not taken for it. */
+/* The open directory stays that of one process, and the cgroup read from it last says that it is one of
+ * ours, so that a pid that was used again between the steps is not taken for it. */
 static int read_process(pid_t pid, const char *path, ProcessStats *ret)
 {
         char name[32], text[PROC_FILE_SIZE_MAX];

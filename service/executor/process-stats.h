@@ -24,8 +24,8 @@ typedef struct ProcessStats {
 int process_stats_parse_stat(const char *text, ProcessStats *ret);
 void process_stats_parse_status(const char *text, ProcessStats *ret);
 
-/* All processes of the cgroup at CGROUP_FD and PATH and below it, appended to PROCESSES (of ProcessStats). -EDQUOT: there are
- * more than PROCESS_STATS_MAX. */
+/* All processes of the cgroup at CGROUP_FD and PATH and below it, appended to PROCESSES (of ProcessStats).
+ * -EDQUOT: there are more than PROCESS_STATS_MAX. */
 int process_stats_read(int cgroup_fd, const char *path, GArray *processes);
 
 G_END_DECLS

@@ -19,8 +19,8 @@ typedef struct Program {
 /* What a task runs, and as whom, by its spec. */
 Program program_of_task(const Task *task);
 
-/* Its environment: the spec's, PROGRAM's over it, and what the credentials say where neither has it. Nothing else is inherited.
- * Freed by the caller with g_strfreev(). */
+/* Its environment: the spec's, PROGRAM's over it, and what the credentials say where neither has it. Nothing
+ * else is inherited. Freed by the caller with g_strfreev(). */
 char **program_environment(const Task *task, const Program *program);
 
 /* Every resource limit that a process of the task is to have, of ResourceLimit. */

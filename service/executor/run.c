@@ -16,13 +16,15 @@
 
 #define READ_SIZE 16384U
 
-/* A check that is over time is killed again after that: what was there may have been too much for one pass. */
+/* A check that is over time is killed again after that: what was there may have been too much for one
+ * pass. */
 #define KILL_AGAIN_USEC UINT64_C(1000000)
 
 /* A whole pipe of the size that unprivileged users may set. */
 #define READS_MAX 64U
 
-/* One call of Run: a check in a cgroup of its own below the task's, so that all that it started can be ended with it. */
+/* One call of Run: a check in a cgroup of its own below the task's, so that all that it started can be ended
+ * with it. */
 typedef struct Run {
         Task *task;
         ExecSession *session;

@@ -52,8 +52,8 @@ typedef void (*SpawnHandler)(int error, pid_t pid, int pidfd, void *userdata);
 int spawner_init(Spawner *spawner, sd_event *event);
 void spawner_clear(Spawner *spawner);
 
-/* The program of that name beside our own executable, in the build folder as where it is installed. Held open, it
- * stays ours when the file is replaced. Failures have been logged. */
+/* The program of that name beside our own executable, in the build folder as where it is installed. Held
+ * open, it stays ours when the file is replaced. Failures have been logged. */
 int spawner_open_program(const char *name, int *ret);
 
 /* Asks for a child. *RET is the caller's until HANDLER is called, before which it becomes NULL. With RET

@@ -12,7 +12,8 @@
 
 G_BEGIN_DECLS
 
-/* All strings of a spec together; the kernel's own limit on one argument is 128 KiB. Labels are in every list of tasks. */
+/* All strings of a spec together; the kernel's own limit on one argument is 128 KiB. Labels are in every
+ * list of tasks. */
 #define SPEC_LABELS_BYTES_MAX 4096U
 
 /* How much of the output of a Run is kept: Nomad's amount unless the task asks for more. */

@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* The statistics of a cgroup, as its files tell them. One table says what there is: it drives the reply of GetStats, the
- * JSON of StreamStats, and the test of the documentation. */
+/* The statistics of a cgroup, as its files tell them. One table says what there is: it drives the reply of
+ * GetStats, the JSON of StreamStats, and the test of the documentation. */
 
 typedef enum StatsFile {
         STATS_COMPUTED, /* in no file */
@@ -65,7 +65,8 @@ static inline bool stats_is_known(const StatsSample *sample, size_t i)
         return (sample->known >> i) & 1;
 }
 
-/* The files of a cgroup, each opened when it is first read: with the directory up to STATS_N_FILES descriptors. */
+/* The files of a cgroup, each opened when it is first read: with the directory up to STATS_N_FILES
+ * descriptors. */
 typedef struct StatsFiles {
         int cgroup_fd;
         int fds[STATS_N_FILES]; /* -1: not open; that of STATS_COMPUTED never is */
@@ -81,7 +82,8 @@ StatsFiles stats_files_none(void);
 /* Keeps what is known of files that are not there. */
 void stats_files_close(StatsFiles *files);
 
-/* Reads every file that is there. What the kernel does not tell stays unknown. -ENOENT: the cgroup is gone. */
+/* Reads every file that is there. What the kernel does not tell stays unknown. -ENOENT: the cgroup is
+ * gone. */
 int stats_files_read(StatsFiles *files, StatsSample *ret);
 
 /* Takes over what one file holds. What is not as it should be in TEXT stays unknown. */

@@ -129,7 +129,8 @@ static void on_log_released(Task *task, const sd_bus_error *failure)
 {
         g_autoptr(sd_bus_message) message = NULL;
 
-        /* at its end logmon could not be had, and a log that goes on would be in the way of the next one of this id */
+        /* at its end logmon could not be had, and a log that goes on would be in the way of the next one of
+         * this id */
         if (failure && sd_bus_error_has_name(failure, BUS_ERROR_TASK_RUNNING) && !task->log_stopped_again) {
                 task->log_stopped_again = true;
                 if (task_log_stop(task, on_log_stopped) >= 0)
@@ -233,7 +234,8 @@ static int get_labels(UNUSED sd_bus *bus, UNUSED const char *path, UNUSED const 
 #define CHANGING_MEMBER(name, signature, member) \
         SD_BUS_PROPERTY(name, signature, NULL, offsetof(Task, member), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 
-/* Who may call is decided by the bus policy in dbus/: asking for the sender's privileges here would be a blocking call. */
+/* Who may call is decided by the bus policy in dbus/: asking for the sender's privileges here would be a
+ * blocking call. */
 static const sd_bus_vtable task_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_NO_ARGS,

@@ -5,7 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* The objects below TASK_PREFIX: one vtable for all, found by label, so that adopted tasks are there by themselves. */
+/* The objects below TASK_PREFIX: one vtable for all, found by label, so that adopted tasks are there by
+ * themselves. */
 int task_objects_register(Manager *manager);
 
 /* TaskNew and InterfacesAdded; TaskRemoved and InterfacesRemoved. */

@@ -195,8 +195,8 @@ static void end_unit(Task *task)
 
         r = sd_event_add_time_relative(task->manager->service.event, &task->ending->unit_source,
                         CLOCK_MONOTONIC, TASK_UNIT_GONE_USEC, 0, on_unit_late, task);
-        /* A supervisor that ended without a word may have done so before systemd had it, and a scope that started out empty
-         * does not go by itself. */
+        /* A supervisor that ended without a word may have done so before systemd had it, and a scope that
+         * started out empty does not go by itself. */
         if (r >= 0 && task->launch && task->launch->status->len == 0)
                 r = task_scope_notice_empty(task);
         if (r >= 0)
@@ -309,7 +309,8 @@ static void kill_leftovers(Task *task)
         if (r < 0 && r != -ENOENT)
                 (void) log_errno(LOG_WARNING, r, "Cannot kill what is left of task '%s'", task->id);
 
-        /* after its cgroup: a supervisor that lives, of a task whose state is damaged, is to record nothing */
+        /* after its cgroup: a supervisor that lives, of a task whose state is damaged, is to record
+         * nothing */
         task_kill_known(task);
 }
 

@@ -14,8 +14,8 @@ G_BEGIN_DECLS
 /* A process in an uninterruptible wait freezes when that is over. */
 #define TASK_FREEZE_TIMEOUT_USEC UINT64_C(10000000)
 
-/* Freezes or thaws the task and answers MESSAGE when that is so, or when it will not be. -ESRCH: the task does not run;
- * -EDQUOT: too many wait. */
+/* Freezes or thaws the task and answers MESSAGE when that is so, or when it will not be. -ESRCH: the task
+ * does not run; -EDQUOT: too many wait. */
 int task_freeze(Task *task, bool frozen, sd_bus_message *message);
 
 /* So that a signal reaches a frozen task. Those who wait for it to be frozen are told so. */

@@ -75,8 +75,8 @@ bool task_launch_has_failed(const Task *task)
         return task->launch && sd_bus_error_is_set(&task->launch->failure);
 }
 
-/* The supervisor ends at a gate that is closed. It must not end before systemd has put it into the scope: a scope that
- * starts out empty does not notice that it is. */
+/* The supervisor ends at a gate that is closed. It must not end before systemd has put it into the scope: a
+ * scope that starts out empty does not notice that it is. */
 static void close_gate_of_failed(Task *task)
 {
         TaskLaunch *launch = task->launch;

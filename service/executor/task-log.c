@@ -34,7 +34,8 @@ static int append_spec(sd_bus_message *m, const TaskSpec *spec)
         return 0;
 }
 
-/* Files in a directory of the client's choice are opened as the task's user, never as root on behalf of one. */
+/* Files in a directory of the client's choice are opened as the task's user, never as root on behalf of
+ * one. */
 static int append_user(sd_bus_message *m, const Task *task)
 {
         g_autofree char *uid = g_strdup_printf("%u", task->credentials.uid);

@@ -18,7 +18,8 @@
  * STOP_BACKSTOP_USEC and a look at what is left, we would kill the task. */
 #define SCOPE_STOP_MARGIN_USEC UINT64_C(10000000)
 
-/* The version that got OOMPolicy= for scopes, with a default that would kill the supervisor along with a victim. */
+/* The version that got OOMPolicy= for scopes, with a default that would kill the supervisor along with a
+ * victim. */
 #define SYSTEMD_VERSION_OOM_POLICY 253U
 
 static uint64_t scope_stop_usec(const Task *task)
@@ -46,9 +47,9 @@ void task_scope_release_controller(Task *task)
         task->manager->n_controlled_scopes--;
 }
 
-/* At shutdown the scopes go first, while somebody is there to end them well and to take their last lines. nomad.slice has that
- * order, and a scope has that of its slice; to give it to each scope too makes systemd announce a change of both services
- * with every start. */
+/* At shutdown the scopes go first, while somebody is there to end them well and to take their last lines.
+ * nomad.slice has that order, and a scope has that of its slice; to give it to each scope too makes systemd
+ * announce a change of both services with every start. */
 static bool slice_is_ours(const char *slice)
 {
         return !slice || strcmp(slice, DEFAULT_SLICE) == 0 || g_str_has_prefix(slice, "nomad-");

@@ -233,7 +233,8 @@ int task_state_load_damaged(Manager *manager, const char *label, Task **ret)
 
 void task_state_remove(Manager *manager, const char *label)
 {
-        /* First what makes it a task. By name, since for what is found by reading the directory a descriptor is needed. */
+        /* First what makes it a task. By name, since for what is found by reading the directory a descriptor
+         * is needed. */
         static const char *const names[] = { STATE_FILE, START_RECORD, EXIT_RECORD, MAIN_PID_FILE };
 
         for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {

@@ -19,7 +19,8 @@ static int set_error(sd_bus_error *error, int r, const Task *task, const char *t
         return r;
 }
 
-/* VALUE is of the field's type. sd_bus_message_append() would read "{sv}" anew for each, which takes half as long again. */
+/* VALUE is of the field's type. sd_bus_message_append() would read "{sv}" anew for each, which takes half as
+ * long again. */
 static int append_field(sd_bus_message *reply, const StatsField *field, const void *value)
 {
         const char contents[] = { field->type, '\0' };

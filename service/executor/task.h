@@ -158,8 +158,8 @@ bool task_has_log(const Task *task);
 
 /* --- task-launch.c --- */
 
-/* Starts the task that MESSAGE asked for, and answers MESSAGE when it runs or has failed. An error returned means
- * that nothing was started. */
+/* Starts the task that MESSAGE asked for, and answers MESSAGE when it runs or has failed. An error returned
+ * means that nothing was started. */
 int task_launch(Task *task, sd_bus_message *message, sd_bus_error *error);
 /* systemd's job is over: the scope is started, or it is not and task_launch_fail() has been told why. */
 void task_launch_scope_settled(Task *task, bool started);
@@ -174,10 +174,11 @@ void task_launch_conclude(Task *task);
 
 /* Undoes the launch; MESSAGE is answered with the error when nothing of it is left. */
 void task_launch_fail(Task *task, const char *error_name, const char *format, ...) G_GNUC_PRINTF(3, 4);
-/* A Stop has come before the task has started: it is delivered when that has happened, or the start is called off when the kill
- * is due. */
+/* A Stop has come before the task has started: it is delivered when that has happened, or the start is
+ * called off when the kill is due. */
 void task_launch_stop(Task *task);
-/* The supervisor has ended, but is not to be waited for yet: systemd is told its pid, which must not become another's. */
+/* The supervisor has ended, but is not to be waited for yet: systemd is told its pid, which must not become
+ * another's. */
 void task_launch_keep_supervisor(Task *task);
 TaskLaunch *task_launch_free(TaskLaunch *launch);
 
@@ -237,7 +238,8 @@ void task_continue(Task *task);
 /* Thaws and continues task, supervisor and scope, whoever froze or stopped them. What is above the scope
  * stays as it is. */
 int task_thaw(Task *task);
-/* The cgroup that the task's processes are in, which is one below the scope's. -ESRCH or -ENOENT: there is none. */
+/* The cgroup that the task's processes are in, which is one below the scope's. -ESRCH or -ENOENT: there is
+ * none. */
 char *task_cgroup_path(const Task *task);
 int task_open_cgroup(const Task *task, int *ret);
 
@@ -253,7 +255,8 @@ int task_scope_start(Task *task, pid_t supervisor, BusCall **ret);
 void task_scope_systemd_returned(Task *task);
 /* Asks for the invocation id, and answers by task_launch_invocation_known(), perhaps at once. */
 int task_scope_get_invocation(Task *task, BusCall **ret);
-/* Asks systemd whether the unit is still there, and answers by task_ending_unit_gone() now or when it goes. */
+/* Asks systemd whether the unit is still there, and answers by task_ending_unit_gone() now or when it
+ * goes. */
 int task_scope_query(Task *task, BusCall **ret);
 /* Changes the scope while it runs; HANDLER gets systemd's reply. */
 int task_scope_set_resources(Task *task, const Resources *resources, uint64_t set,
@@ -307,8 +310,8 @@ int task_read_again_later(Task *task, ReadAgain *again, const char *record, int 
  * above. */
 int task_read_start_record(Task *task);
 
-/* Takes over what a start record says. When it says why the task was not started, RET_FAILURE is set and the result is
- * its errno. */
+/* Takes over what a start record says. When it says why the task was not started, RET_FAILURE is set and the
+ * result is its errno. */
 int task_apply_start_record(Task *task, GHashTable *record, sd_bus_error *ret_failure);
 
 /* Opens the main process of the start record, in the task's cgroup or, once the supervisor is watched, as

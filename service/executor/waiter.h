@@ -8,7 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* Method calls whose replies are held until something ends. One whose caller leaves the bus goes by itself. */
+/* Method calls whose replies are held until something ends. One whose caller leaves the bus goes by
+ * itself. */
 typedef struct WaiterList {
         CallerRegistry *callers;
         GPtrArray *waiters;

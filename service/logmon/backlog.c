@@ -114,8 +114,8 @@ static size_t put_at_once(Backlog *backlog, const char *data, size_t size)
         return done;
 }
 
-/* A pipe has room for so many pages, not bytes, and adds to its last page only what fits into it at once: that page
- * is filled up first, else the rest of it would be lost. */
+/* A pipe has room for so many pages, not bytes, and adds to its last page only what fits into it at once:
+ * that page is filled up first, else the rest of it would be lost. */
 static size_t put(Backlog *backlog, const char *data, size_t size)
 {
         size_t page = page_size(), first, done;

@@ -13,8 +13,8 @@ G_BEGIN_DECLS
 #define BACKLOG_SIZE (1024 * 1024)
 #define BACKLOGS_MAX 128U
 
-/* Output that is in the files and not yet in the journal, in a pipe that systemd keeps too: what is in it survives this
- * process. It holds whole lines, except perhaps for the last. */
+/* Output that is in the files and not yet in the journal, in a pipe that systemd keeps too: what is in it
+ * survives this process. It holds whole lines, except perhaps for the last. */
 typedef struct Backlog {
         Pump *pump;
         char *fd_name;
@@ -38,7 +38,8 @@ Backlog *backlog_free(Backlog *backlog);
 /* Gives it up for good. */
 Backlog *backlog_close(Backlog *backlog);
 
-/* Adds what there is room for and returns how many lines were dropped, one that had to be cut off included. */
+/* Adds what there is room for and returns how many lines were dropped, one that had to be cut off
+ * included. */
 uint64_t backlog_write(Backlog *backlog, const char *data, size_t size);
 
 /* There may be room by now for the end of a line that was cut off: true if it has been added. */

@@ -8,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* More files than this in a directory are not looked at: its owner may be a task, and all others wait meanwhile. Both
- * streams of two tasks may have all the files that they can have. */
+/* More files than this in a directory are not looked at: its owner may be a task, and all others wait
+ * meanwhile. Both streams of two tasks may have all the files that they can have. */
 #define DIRECTORY_ENTRIES_MAX 262144U
 
 /* Higher indexes are nobody's rotated file, and leave room to count up. */

@@ -21,8 +21,8 @@ static int parse_id(const char *text, uid_t *ret)
         return 0;
 }
 
-/* Look-ups may go over a network, and everybody waits meanwhile: they are made when a log starts and not again, and none for
- * numbers, unless the user's group is asked for. */
+/* Look-ups may go over a network, and everybody waits meanwhile: they are made when a log starts and not
+ * again, and none for numbers, unless the user's group is asked for. */
 static int resolve_user(const char *user, bool with_group, Identity *identity, bool *ret_has_group)
 {
         bool number = parse_id(user, &identity->uid) >= 0;
@@ -179,7 +179,8 @@ void identity_leave(IdentityGuard *guard)
         if (guard->entered) {
                 (void) setfsuid(guard->uid);
                 (void) setfsgid(guard->gid);
-                /* Going on with a task's groups would be worse than stopping here: systemd starts us again. */
+                /* Going on with a task's groups would be worse than stopping here: systemd starts us
+                 * again. */
                 if (setgroups((size_t) guard->n_groups, guard->groups) < 0)
                         abort();
         }

@@ -129,8 +129,8 @@ static bool waits_for_pid(JournalSink *sink)
         return true;
 }
 
-/* Before the first line is sent. -EAGAIN while there is reason to wait: for the file, or for the other stream,
- * whose line was written before. */
+/* Before the first line is sent. -EAGAIN while there is reason to wait: for the file, or for the other
+ * stream, whose line was written before. */
 static int learn_pid(JournalSink *sink)
 {
         PidFile *file = sink->pid_file;
@@ -452,7 +452,8 @@ int journal_sink_finish(JournalSink *sink, const char *tail, size_t size)
         Batch batch = {};
         int r;
 
-        /* it is empty; only the rest of a line whose beginning was dropped would still be of interest to it */
+        /* it is empty; only the rest of a line whose beginning was dropped would still be of interest to
+         * it */
         sink->backlog = backlog_close(sink->backlog);
         if (head + size == 0) {
                 (void) tell_dropped(sink); /* else there is journal_sink_take_missing() */

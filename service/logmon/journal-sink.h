@@ -12,16 +12,17 @@
 
 G_BEGIN_DECLS
 
-/* How long a stream that has files but, being one of too many, no backlog waits for a slow journal, at most once in
- * JOURNAL_PATIENCE_INTERVAL_USEC; then it drops. */
+/* How long a stream that has files but, being one of too many, no backlog waits for a slow journal, at most
+ * once in JOURNAL_PATIENCE_INTERVAL_USEC; then it drops. */
 #define JOURNAL_PATIENCE_USEC          (50U * G_TIME_SPAN_MILLISECOND)
 #define JOURNAL_PATIENCE_INTERVAL_USEC (1U * G_TIME_SPAN_SECOND)
 
-/* And one that goes to the journal alone: as long as journald takes anything at all, as the output of a service does, but
- * no longer than this when it does not. */
+/* And one that goes to the journal alone: as long as journald takes anything at all, as the output of a
+ * service does, but no longer than this when it does not. */
 #define JOURNAL_ONLY_PATIENCE_USEC (2U * G_TIME_SPAN_SECOND)
 
-/* How long lines wait until it is known which process writes them: that of a container is not known at once. */
+/* How long lines wait until it is known which process writes them: that of a container is not known at
+ * once. */
 #define JOURNAL_PID_PATIENCE_USEC (10U * G_TIME_SPAN_SECOND)
 
 /* Where the pid of the process that writes the streams of a log is told. */
@@ -36,8 +37,8 @@ PidFile *pid_file_new(const char *path);
 PidFile *pid_file_unref(PidFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PidFile, pid_file_unref)
 
-/* The way of one stream into the journal: makes entries of lines. When journald does not keep up they go to a backlog, and
- * are dropped and counted when that is full, since nothing else may wait for journald. */
+/* The way of one stream into the journal: makes entries of lines. When journald does not keep up they go to
+ * a backlog, and are dropped and counted when that is full, since nothing else may wait for journald. */
 typedef struct JournalSink {
         Journal *journal; /* not owned */
         Counters *counters;
@@ -62,13 +63,14 @@ JournalSink *journal_sink_new(Journal *journal, Counters *counters, GString *fie
 JournalSink *journal_sink_free(JournalSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(JournalSink, journal_sink_free)
 
-/* FILE, which may be yet to come and is shared by the sinks of a log, has the pid for the field SYSLOG_PID. */
+/* FILE, which may be yet to come and is shared by the sinks of a log, has the pid for the field
+ * SYSLOG_PID. */
 void journal_sink_set_pid_file(JournalSink *sink, PidFile *file);
 /* The writer has ended: a file that is not there now will not come. */
 void journal_sink_give_up_pid(JournalSink *sink);
 
-/* Sends or drops the lines of DATA. RET_DONE: how far it is done with DATA; what follows is to be given again.
- * -EAGAIN: stopped because of a slow journal, try again soon. */
+/* Sends or drops the lines of DATA. RET_DONE: how far it is done with DATA; what follows is to be given
+ * again. -EAGAIN: stopped because of a slow journal, try again soon. */
 int journal_sink_feed(JournalSink *sink, const char *data, size_t size, size_t *ret_done);
 
 /* Lets a backlog be made. FD: one that systemd had kept, or -1. */
@@ -77,8 +79,8 @@ void journal_sink_set_backlog(JournalSink *sink, Pump *pump, const char *name, i
 /* Sends what is in the backlog. -EAGAIN: there is still something; RET_PROGRESS: and it has become less. */
 int journal_sink_drain(JournalSink *sink, bool *ret_progress);
 
-/* TAIL, and what is kept of it, becomes an entry without a newline: the stream has ended, or the line has no room where it
- * waits. -EAGAIN as above. */
+/* TAIL, and what is kept of it, becomes an entry without a newline: the stream has ended, or the line has no
+ * room where it waits. -EAGAIN as above. */
 int journal_sink_finish(JournalSink *sink, const char *tail, size_t size);
 
 /* At the end: what could not be told any more of what is missing, as one line; NULL: nothing is. */

@@ -10,7 +10,8 @@
 
 #define UNUSED G_GNUC_UNUSED
 
-/* Discard(), which waits for a stop and then for the event loop: the stopped log is in use until it comes back there. */
+/* Discard(), which waits for a stop and then for the event loop: the stopped log is in use until it comes
+ * back there. */
 typedef struct DiscardCall {
         Manager *manager;
         sd_bus_message *call;
@@ -41,7 +42,8 @@ static void on_stored(void *userdata)
         answer_start(reply);
 }
 
-/* The log runs, whatever comes: should systemd not say when it has come to what was sent to it, the reply does not wait. */
+/* The log runs, whatever comes: should systemd not say when it has come to what was sent to it, the reply
+ * does not wait. */
 static int reply_when_stored(Manager *manager, sd_bus_message *m, char *path)
 {
         StartReply *reply = g_new0(StartReply, 1);
@@ -214,7 +216,8 @@ static int get_version(UNUSED sd_bus *bus, UNUSED const char *path, UNUSED const
         return sd_bus_message_append(reply, "s", PROJECT_VERSION);
 }
 
-/* Who may call is decided by the bus policy. Without the flag sd-bus would ask the bus about each caller, and wait. */
+/* Who may call is decided by the bus policy. Without the flag sd-bus would ask the bus about each caller,
+ * and wait. */
 static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("s", id, "a{sv}", config), SD_BUS_RESULT("o", log),

@@ -250,8 +250,8 @@ static void claim_counters(Manager *manager)
         slot_file_claim(manager->counters, claimed);
 }
 
-/* What is kept belongs to a log, "PREFIX LABEL.STREAM". One whose state cannot be read keeps it: perhaps it can be by another
- * version, and its task is better off with a pipe that nobody reads than with none. */
+/* What is kept belongs to a log, "PREFIX LABEL.STREAM". One whose state cannot be read keeps it: perhaps it
+ * can be by another version, and its task is better off with a pipe that nobody reads than with none. */
 static TaskLog *find_owner(Manager *manager, const char *name, const char *prefix, bool *ret_stays)
 {
         const char *rest = g_str_has_prefix(name, prefix) ? name + strlen(prefix) : "";

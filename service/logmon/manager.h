@@ -50,8 +50,8 @@ void manager_protect_logs(const Manager *manager);
 /* Brings back the logs of the process before, and the pipes that systemd kept for it. */
 int manager_load(Manager *manager);
 
-/* What Start() does, short of its reply. Takes the descriptors out of CONFIG. RET_WAITS: whether the caller may only be told
- * after fdstore_barrier(). */
+/* What Start() does, short of its reply. Takes the descriptors out of CONFIG. RET_WAITS: whether the caller
+ * may only be told after fdstore_barrier(). */
 int manager_start_log(Manager *manager, const char *id, LogConfig *config, TaskLog **ret, bool *ret_waits,
                 sd_bus_error *error);
 

@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* The size that the pipes of tasks are given where that is allowed: fewer wake-ups, at the cost of memory only while
- * there is something in them. */
+/* The size that the pipes of tasks are given where that is allowed: fewer wake-ups, at the cost of memory
+ * only while there is something in them. */
 #define PUMP_PIPE_SIZE (256U * 1024U)
 
 /* What moving bytes out of pipes needs, once for all streams. */
@@ -24,8 +24,8 @@ int pump_init(Pump *pump);
 void pump_clear(Pump *pump);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pump, pump_clear)
 
-/* Copies what is at the front of a pipe without taking it out. Returns how much it is; 0 at the end, when all writers are
- * gone; -EAGAIN when there is nothing. The data is valid until the next call. */
+/* Copies what is at the front of a pipe without taking it out. Returns how much it is; 0 at the end, when
+ * all writers are gone; -EAGAIN when there is nothing. The data is valid until the next call. */
 ssize_t pump_peek(Pump *pump, int pipe_fd, const char **ret_data);
 
 /* Whether whoever writes to a pipe would have to wait. */

@@ -111,8 +111,9 @@ static int open_file(Reader *reader)
         return 0;
 }
 
-/* At the end of a file: true if there is one after it, which is where the position is now. The files of a stream
- * that is being written are known; a complete log is looked at. They may have begun anew after all were removed. */
+/* At the end of a file: true if there is one after it, which is where the position is now. The files of a
+ * stream that is being written are known; a complete log is looked at. They may have begun anew after all
+ * were removed. */
 static bool go_to_next_file(Reader *reader)
 {
         Stream *stream = followed_stream(reader);

@@ -48,8 +48,8 @@ extern const size_t reader_options_table_size;
 
 int reader_options_read(sd_bus_message *m, ReaderOptions *options, sd_bus_error *error);
 
-/* Opens a reader on a log. RET_FD: the end for the caller; the reader goes on by itself until it has everything, or
- * until the other end is closed. */
+/* Opens a reader on a log. RET_FD: the end for the caller; the reader goes on by itself until it has
+ * everything, or until the other end is closed. */
 int reader_open(TaskLog *log, StreamKind kind, const ReaderOptions *options, int *ret_fd,
                 sd_bus_error *error);
 

@@ -112,7 +112,8 @@ static void purge(Rotator *rotator, int dir_fd)
                 remove_older(rotator, dir_fd, rotator->older->len - rotator->max_files + 1);
 }
 
-/* Opens INDEX or the next one that can be had. FULL: a file of that size is not gone on with, unless it is the first choice. */
+/* Opens INDEX or the next one that can be had. FULL: a file of that size is not gone on with, unless it is
+ * the first choice. */
 static int open_from(Rotator *rotator, int dir_fd, uint64_t index, uint64_t full)
 {
         int fd = -1, r = -EEXIST;
@@ -177,7 +178,8 @@ int rotator_open(Rotator *rotator)
         if (r < 0)
                 return r;
 
-        /* Never back to a lower number while somebody may follow, nor through a directory that is perhaps large. */
+        /* Never back to a lower number while somebody may follow, nor through a directory that is perhaps
+         * large. */
         r = rotator->opened ? open_from(rotator, dir_fd, rotator->index + 1, rotator->max_size) : -EEXIST;
         if (r == -EEXIST)
                 r = open_highest(rotator, dir_fd);
@@ -338,7 +340,8 @@ size_t rotator_plan(Rotator *rotator, const char *data, size_t available)
         if (complete > 0)
                 return complete;
 
-        /* No line ends within what is left here. One that has begun in this file, or has a file to itself, fills it. */
+        /* No line ends within what is left here. One that has begun in this file, or has a file to itself,
+         * fills it. */
         if (rotator->size == 0 || !at_line_start(rotator))
                 return n;
 
@@ -346,8 +349,8 @@ size_t rotator_plan(Rotator *rotator, const char *data, size_t available)
         if (line > rotator->max_size)
                 return n;
 
-        /* It fits the next file and not this one, or it may do so: its end is not here yet. In files smaller than
-         * LINE_WHOLE_MAX an unfinished line stays, else each would begin a file. */
+        /* It fits the next file and not this one, or it may do so: its end is not here yet. In files smaller
+         * than LINE_WHOLE_MAX an unfinished line stays, else each would begin a file. */
         if (line > left || (rotator->max_size >= LINE_WHOLE_MAX && left < LINE_WHOLE_MAX))
                 return 0;
 

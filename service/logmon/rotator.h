@@ -10,8 +10,9 @@
 
 G_BEGIN_DECLS
 
-/* The rotated files of one stream: DIRECTORY/NAME.0, NAME.1 … of which the highest is written. Bytes come into them
- * only by splice(2) out of a pipe, so that at any moment each byte is either in the pipe or in a file. */
+/* The rotated files of one stream: DIRECTORY/NAME.0, NAME.1 … of which the highest is written. Bytes come
+ * into them only by splice(2) out of a pipe, so that at any moment each byte is either in the pipe or in a
+ * file. */
 typedef struct Rotator {
         char *directory;
         char *name;               /* "web.stdout" */
@@ -34,8 +35,8 @@ Rotator *rotator_new(const char *directory, const char *name);
 Rotator *rotator_free(Rotator *rotator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rotator, rotator_free)
 
-/* Opens the file with the highest index, or the first one, for going on at its end. After the current file was removed
- * the next one. */
+/* Opens the file with the highest index, or the first one, for going on at its end. After the current file
+ * was removed the next one. */
 int rotator_open(Rotator *rotator);
 void rotator_close(Rotator *rotator);
 
@@ -51,7 +52,8 @@ size_t rotator_plan(Rotator *rotator, const char *data, size_t available);
 /* Moves up to N bytes; returns how many, 0 at the end of the pipe, -EAGAIN when it is empty. */
 ssize_t rotator_splice(Rotator *rotator, int pipe_fd, size_t n);
 
-/* Adds a line of our own, in its own line. All of it or nothing. Goes on in the next file where it does not fit. */
+/* Adds a line of our own, in its own line. All of it or nothing. Goes on in the next file where it does not
+ * fit. */
 int rotator_append_line(Rotator *rotator, const char *text);
 
 /* The last bytes of the current file, at most SIZE; returns how many. */

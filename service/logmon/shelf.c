@@ -13,7 +13,8 @@
 #include "fdstore.h"
 #include "log.h"
 
-/* What the kernel counts at most for a message with a name, and more messages than fit without one that is there twice. */
+/* What the kernel counts at most for a message with a name, and more messages than fit without one that is
+ * there twice. */
 #define MESSAGE_COST 2048
 #define BUFFER_SIZE  ((int) (SHELF_PIPES_MAX + 1) * MESSAGE_COST)
 
@@ -94,7 +95,8 @@ static int send_pipe(const Shelf *shelf, const char *name, int fd)
         return fd_message_send(shelf->in, MSG_DONTWAIT, name, strlen(name), &fd, 1);
 }
 
-/* A copy of a message. RET_FD: -1 if there was no room for a descriptor. -EAGAIN: there is none, or none behind those seen. */
+/* A copy of a message. RET_FD: -1 if there was no room for a descriptor. -EAGAIN: there is none, or none
+ * behind those seen. */
 static int peek_pipe(const Shelf *shelf, char ret_name[SHELF_NAME_MAX + 1], int *ret_fd)
 {
         size_t n_fds = 1;
@@ -166,7 +168,8 @@ static int sweep(Shelf *shelf)
         return r;
 }
 
-/* To turn a shelf costs four system calls for each pipe that stays, so that it is done for several at a time. */
+/* To turn a shelf costs four system calls for each pipe that stays, so that it is done for several at a
+ * time. */
 static int clean(Shelf *shelf, bool at_once)
 {
         int r = 0;

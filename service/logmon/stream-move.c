@@ -8,8 +8,8 @@
 
 #include "fault.h"
 
-/* While files cannot be written, how often that is tried, and what part of the time may go into it: to look through a
- * directory that a task has filled takes long. */
+/* While files cannot be written, how often that is tried, and what part of the time may go into it: to look
+ * through a directory that a task has filled takes long. */
 #define FILE_RETRY_USEC  (200 * G_TIME_SPAN_MILLISECOND)
 #define FILE_RETRY_SHARE 20
 
@@ -29,7 +29,8 @@ static void file_failed(Stream *stream, int error, gint64 took)
         stream->retry_time = g_get_monotonic_time() + MAX(FILE_RETRY_USEC, took * FILE_RETRY_SHARE);
 }
 
-/* Bytes have been dropped and files can be written again: says so, in the log where the gap is and in the journal. */
+/* Bytes have been dropped and files can be written again: says so, in the log where the gap is and in the
+ * journal. */
 static int mark_gap(Stream *stream)
 {
         uint64_t *unmarked = stream->counters->unmarked + stream->kind;
@@ -135,8 +136,9 @@ static ssize_t discard(Stream *stream, size_t n)
         return moved;
 }
 
-/* Moves up to N bytes whose contents, where lines matter, are DATA. Returns how many, 0 at the end of the pipe, -EAGAIN
- * when it is empty, -EBUSY when the disk is to be waited for, -ERESTART when it is the turn of others. */
+/* Moves up to N bytes whose contents, where lines matter, are DATA. Returns how many, 0 at the end of the
+ * pipe, -EAGAIN when it is empty, -EBUSY when the disk is to be waited for, -ERESTART when it is the turn of
+ * others. */
 static ssize_t move_step(Stream *stream, const char *data, size_t n)
 {
         for (;;) {
@@ -199,8 +201,8 @@ static bool writers_are_gone(int fd)
         return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLHUP);
 }
 
-/* DATA, all that is in the pipe, is the beginning of a line: it stays there until its end comes, unless that cannot. Small
- * packets fill a pipe too. */
+/* DATA, all that is in the pipe, is the beginning of a line: it stays there until its end comes, unless that
+ * cannot. Small packets fill a pipe too. */
 static int show_unfinished(Stream *stream, const char *data, size_t size, size_t *ret_limit)
 {
         int r;
@@ -215,8 +217,8 @@ static int show_unfinished(Stream *stream, const char *data, size_t size, size_t
         return 0;
 }
 
-/* As move_step(), for whatever is at the front of the pipe; -EALREADY when only an unfinished line is, which stays;
- * -EINPROGRESS when the journal is to be waited for. */
+/* As move_step(), for whatever is at the front of the pipe; -EALREADY when only an unfinished line is, which
+ * stays; -EINPROGRESS when the journal is to be waited for. */
 static ssize_t move_chunk(Stream *stream)
 {
         const char *data = NULL;

@@ -5,8 +5,8 @@
 
 G_BEGIN_DECLS
 
-/* A stream moves no more than about this at a time, then it is the turn of the others. To make or to remove a file takes as
- * long as to move so many bytes. */
+/* A stream moves no more than about this at a time, then it is the turn of the others. To make or to remove
+ * a file takes as long as to move so many bytes. */
 #define MOVE_BUDGET    (256U * 1024U)
 #define MOVE_FILE_COST (8U * 1024U)
 
@@ -25,7 +25,8 @@ typedef enum MoveResult {
 /* Moves bytes from the pipe to the sinks. Never blocks, except for the disk itself. */
 MoveResult stream_move(Stream *stream, size_t *ret_moved);
 
-/* What is left, in the pipe or in memory, is a last line without a newline: MOVE_END, or MOVE_WAIT_JOURNAL. */
+/* What is left, in the pipe or in memory, is a last line without a newline: MOVE_END, or
+ * MOVE_WAIT_JOURNAL. */
 MoveResult stream_finish_journal(Stream *stream);
 
 /* At the end of the stream: marks what had to be dropped last, if files can be written by now. */

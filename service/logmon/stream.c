@@ -10,8 +10,9 @@
 #include "line.h"
 #include "stream-move.h"
 
-/* A pipe that wakes us more often than this, and with little, is looked at by a timer instead, so that many small writes
- * cost one wake-up. The delay follows the traffic: long enough to collect, short enough that the pipe does not fill up. */
+/* A pipe that wakes us more often than this, and with little, is looked at by a timer instead, so that many
+ * small writes cost one wake-up. The delay follows the traffic: long enough to collect, short enough that
+ * the pipe does not fill up. */
 #define BUSY_USEC      (50U * 1000U)
 #define DELAY_MIN_USEC 100U
 #define DELAY_MAX_USEC (32U * 1000U)
@@ -84,7 +85,8 @@ int stream_start(Stream *stream, int fd, bool fifo)
         if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
                 return -errno;
 
-        /* Edge-triggered: an unfinished line may stay in the pipe, and a FIFO without a writer is always at its end. */
+        /* Edge-triggered: an unfinished line may stay in the pipe, and a FIFO without a writer is always at
+         * its end. */
         r = sd_event_add_io(stream->event, &stream->io, fd, EPOLLIN | EPOLLET, on_io, stream);
         if (r < 0)
                 return r;
@@ -96,7 +98,8 @@ int stream_start(Stream *stream, int fd, bool fifo)
         stream->retry_time = 0;
         make_large(stream);
         if (stream->journal && !stream->rotator) {
-                /* What leaves the pipe leaves for the journal only, so an unfinished line has to stay in it. */
+                /* What leaves the pipe leaves for the journal only, so an unfinished line has to stay in
+                 * it. */
                 stream->journal->keeps_partial = false;
                 stream->journal->entry_max = MIN(stream->journal->entry_max, stream->capacity / 2);
         }

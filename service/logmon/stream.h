@@ -68,11 +68,12 @@ int stream_start(Stream *stream, int fd, bool fifo);
 /* Looks at the pipe now, and for the end of it from now on. */
 int stream_drain(Stream *stream);
 
-/* Moves what is there at this moment and ends, whoever else may hold the pipe: waits neither for the journal nor for files
- * that cannot be written, but drops and counts. */
+/* Moves what is there at this moment and ends, whoever else may hold the pipe: waits neither for the journal
+ * nor for files that cannot be written, but drops and counts. */
 void stream_finish(Stream *stream);
 
-/* The head of an unfinished line was in the memory of the process before this one: takes it from the file again. */
+/* The head of an unfinished line was in the memory of the process before this one: takes it from the file
+ * again. */
 void stream_recover_partial(Stream *stream);
 
 static inline bool stream_is_open(const Stream *stream)

@@ -27,8 +27,8 @@ bool task_log_has_state(Manager *manager, const char *label)
                         state_was_set_aside(manager->state_dir, name);
 }
 
-/* What the names of User and Group stood for at the start. A restart does not look them up again: that may take long, or
- * fail, and the log is the same. */
+/* What the names of User and Group stood for at the start. A restart does not look them up again: that may
+ * take long, or fail, and the log is the same. */
 static JsonObject *identity_to_json(const Identity *identity)
 {
         JsonObject *object = json_object_new();

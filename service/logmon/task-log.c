@@ -321,7 +321,8 @@ static bool is_given(const LogConfig *config, StreamKind kind)
         return config->fds[kind] >= 0 || config->fifos[kind];
 }
 
-/* Whether the stream given is one that is being read already, as when a Start() is repeated whose reply was lost. */
+/* Whether the stream given is one that is being read already, as when a Start() is repeated whose reply was
+ * lost. */
 static int check_open_stream(TaskLog *log, StreamKind kind, const LogConfig *config, sd_bus_error *error)
 {
         g_autofree char *identity = NULL;

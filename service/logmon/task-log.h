@@ -58,8 +58,8 @@ TaskLog *task_log_new(Manager *manager, const char *id, const char *label, uint3
 TaskLog *task_log_free(TaskLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TaskLog, task_log_free)
 
-/* Starts a stopped log with CONFIG, whose contents it takes, or applies it to one that runs. On error the log is
- * as it was, except that a stopped one may have CONFIG. RET_WAITS as manager_start_log(). */
+/* Starts a stopped log with CONFIG, whose contents it takes, or applies it to one that runs. On error the
+ * log is as it was, except that a stopped one may have CONFIG. RET_WAITS as manager_start_log(). */
 int task_log_start(TaskLog *log, LogConfig *config, bool *ret_waits, sd_bus_error *error);
 
 /* Whether an earlier process has come to the end of a stream, whose pipe may be there yet. */
@@ -71,8 +71,8 @@ int task_log_adopt(TaskLog *log, StreamKind kind, int fd);
 /* Gives back a backlog of that name in the fd store, after the pipes. Takes over FD. */
 int task_log_adopt_backlog(TaskLog *log, const char *name, int fd);
 
-/* Drains the streams and ends them, at the latest after TASK_LOG_STOP_USEC. STOPPED, if given, is called when that is done,
- * perhaps at once. -EDQUOT: too many wait already. */
+/* Drains the streams and ends them, at the latest after TASK_LOG_STOP_USEC. STOPPED, if given, is called
+ * when that is done, perhaps at once. -EDQUOT: too many wait already. */
 int task_log_stop(TaskLog *log, TaskLogStopped stopped, void *userdata);
 
 /* Goes on in new files. */

@@ -58,7 +58,8 @@ static _Noreturn void fail(int error_fd, const char *stage, int error)
         _exit(EXIT_FAILURE);
 }
 
-/* By system call: C libraries keep two or three signals to themselves, which posix_spawn(3) has set to be ignored. */
+/* By system call: C libraries keep two or three signals to themselves, which posix_spawn(3) has set to be
+ * ignored. */
 static void reset_signals(void)
 {
         const char default_action[256] = { 0 };
@@ -77,7 +78,8 @@ static void take_terminal(const Launch *launch, int error_fd)
                 fail(error_fd, STAGE_STDIO, errno);
 }
 
-/* What the service that started us may have changed for itself. An unprivileged user may not raise them again, and need not. */
+/* What the service that started us may have changed for itself. An unprivileged user may not raise them
+ * again, and need not. */
 static void reset_scheduling(void)
 {
         struct sched_param param = { 0 };
@@ -143,8 +145,8 @@ static void own_session_keyring(int error_fd)
                 fail(error_fd, STAGE_KEYRING, -r);
 }
 
-/* The first process of a container has them from the container's manager, and systemd passes on what it has got. With
- * them a program whose file has inheritable capabilities would get these, whoever started it. */
+/* The first process of a container has them from the container's manager, and systemd passes on what it has
+ * got. With them a program whose file has inheritable capabilities would get these, whoever started it. */
 static void drop_inheritable_capabilities(int error_fd)
 {
         struct capability_header header = { .version = CAPABILITY_VERSION_3 };
@@ -160,7 +162,8 @@ static void drop_inheritable_capabilities(int error_fd)
 
 static void set_user(const Launch *launch, int error_fd)
 {
-        /* A user's own service runs tasks as that user only; root's service sets everything, for root too. */
+        /* A user's own service runs tasks as that user only; root's service sets everything, for root
+         * too. */
         if (geteuid() == 0) {
                 if (setgroups(launch->n_groups, launch->groups) < 0)
                         fail(error_fd, STAGE_USER, errno);
@@ -171,8 +174,8 @@ static void set_user(const Launch *launch, int error_fd)
                 fail(error_fd, STAGE_USER, errno);
 }
 
-/* A FIFO is opened for reading too: that blocks nobody when its reader is late, and a reader that comes and goes
- * does not end the task with SIGPIPE. */
+/* A FIFO is opened for reading too: that blocks nobody when its reader is late, and a reader that comes and
+ * goes does not end the task with SIGPIPE. */
 static int open_output(const char *path)
 {
         struct openat2_how how = {

@@ -40,6 +40,7 @@ typedef struct Launch {
         bool terminal; /* standard input is to be the controlling terminal; or the runtime makes one */
 } Launch;
 
-/* Maps a launch block and parses it. -EBADMSG for one of another shape. launch_clear() unmaps, also after a failure. */
+/* Maps a launch block and parses it. -EBADMSG for one of another shape. launch_clear() unmaps, also after a
+ * failure. */
 int launch_map(Launch *launch, int fd);
 void launch_clear(Launch *launch);

@@ -6,26 +6,28 @@
 
 /* What nomad-executord and the program nomad-supervisor say to each other.
  *
- * One process of that program is the spawner. It forks whatever nomad-executord starts: being small, with few descriptors,
- * it does so in a fraction of the time, and what it forks can be a supervisor at once, without execve(2). The child's parent
- * is nomad-executord. A SpawnRequest with the descriptors, one message, is answered by a SpawnReply. The spawner ends when
- * its socket is closed. Both ends are always of the same build.
+ * One process of that program is the spawner. It forks whatever nomad-executord starts: being small, with
+ * few descriptors, it does so in a fraction of the time, and what it forks can be a supervisor at once,
+ * without execve(2). The child's parent is nomad-executord. A SpawnRequest with the descriptors, one
+ * message, is answered by a SpawnReply. The spawner ends when its socket is closed. Both ends are always of
+ * the same build.
  *
- * To the supervisor of a task there is no control channel: a launch block that is complete before the supervisor starts, a
- * gate, a start record and an exit record. A newer nomad-executord adopts an older supervisor, so keys are only ever added
- * and unknown keys are ignored. One signal tells a supervisor when to kill, so that the grace of a Stop is over in time
- * whatever becomes of nomad-executord.
+ * To the supervisor of a task there is no control channel: a launch block that is complete before the
+ * supervisor starts, a gate, a start record and an exit record. A newer nomad-executord adopts an older
+ * supervisor, so keys are only ever added and unknown keys are ignored. One signal tells a supervisor when
+ * to kill, so that the grace of a Stop is over in time whatever becomes of nomad-executord.
  *
- * The launch block is a memfd of NUL-terminated KEY=VALUE strings, PROTOCOL_VERSION first. ARG, ENV, GROUP and
- * RLIMIT repeat. Numbers are decimal, UMASK octal.
+ * The launch block is a memfd of NUL-terminated KEY=VALUE strings, PROTOCOL_VERSION first. ARG, ENV, GROUP
+ * and RLIMIT repeat. Numbers are decimal, UMASK octal.
  *
  * The gate is a pipe: one byte opens it, end of file before that byte means that the task is not to be.
  *
- * The start record is written to the state directory, then the same text to the status pipe, which is closed after it.
- * The exit record is written to the state directory before anything that is left of the task is killed. Both are
- * KEY=VALUE lines under a temporary name and then renamed; the exit record's file is made and its space is
- * reserved before the task starts, so that a full disk cannot lose an exit status. Which processes go on although the task has ended
- * is in a third record, if there are any and there is room for it. */
+ * The start record is written to the state directory, then the same text to the status pipe, which is closed
+ * after it. The exit record is written to the state directory before anything that is left of the task is
+ * killed. Both are KEY=VALUE lines under a temporary name and then renamed; the exit record's file is made
+ * and its space is reserved before the task starts, so that a full disk cannot lose an exit status. Which
+ * processes go on although the task has ended is in a third record, if there are any and there is room for
+ * it. */
 
 #define PROTOCOL_VERSION 1
 
@@ -43,8 +45,8 @@
 #define SESSION_REPORT_FDS_MAX 2
 #define CONSOLE_SOCKET         "console"
 
-/* nomad-lookup is a program of its own, whose file is in place of the launch block, and has a socket in place
- * of the gate. */
+/* nomad-lookup is a program of its own, whose file is in place of the launch block, and has a socket in
+ * place of the gate. */
 #define LOOKUP_PROGRAM_FD SUPERVISOR_LAUNCH_FD
 #define LOOKUP_SOCKET_FD  SUPERVISOR_GATE_FD
 
@@ -82,8 +84,8 @@ typedef struct SpawnReply {
 #define EXIT_RECORD  "exit"
 #define LEFT_RECORD  "left"
 
-/* In the state directory: the pid of the task's main process, as a line. It is there before that process is the
- * program, except that of a container, whose pid the runtime tells. */
+/* In the state directory: the pid of the task's main process, as a line. It is there before that process is
+ * the program, except that of a container, whose pid the runtime tells. */
 #define MAIN_PID_FILE "main-pid"
 
 /* The cgroups below the scope's. */
@@ -108,17 +110,18 @@ typedef struct SpawnReply {
 #define LAUNCH_STOP_SIGNAL "STOP_SIGNAL" /* sent to the main process when the supervisor stops the task */
 #define LAUNCH_STOP_USEC   "STOP_USEC"   /* and how long after it the rest is killed */
 
-/* COMMAND is an OCI runtime, started as root, which leaves the task's main process behind and its pid in this file of the state
- * directory. UID, GID and GROUP are those with which STDOUT_PATH and STDERR_PATH are opened. */
+/* COMMAND is an OCI runtime, started as root, which leaves the task's main process behind and its pid in
+ * this file of the state directory. UID, GID and GROUP are those with which STDOUT_PATH and STDERR_PATH are
+ * opened. */
 #define LAUNCH_RUNTIME_PID "RUNTIME_PID"
 #define LAUNCH_TERMINAL \
         "TERMINAL" /* 1: and it sends a terminal to the socket CONSOLE_SOCKET of the state directory */
 
 #define LAUNCH_RUNTIME_MAX_USEC "RUNTIME_MAX_USEC" /* after which the task is stopped in the same way */
 
-/* Sent with SI_QUEUE and, as si_ptr, a number of milliseconds, after which everything is killed: the end of a Stop's grace.
- * A time set before is kept if it is earlier. A realtime signal, so that none is lost, by its number, which the C
- * libraries count differently. */
+/* Sent with SI_QUEUE and, as si_ptr, a number of milliseconds, after which everything is killed: the end of
+ * a Stop's grace. A time set before is kept if it is earlier. A realtime signal, so that none is lost, by
+ * its number, which the C libraries count differently. */
 #define SUPERVISOR_KILL_SIGNAL 40
 
 /* Asks the supervisor to stop the task. It is the KillSignal of the scope, so that systemd sends it to all
@@ -155,7 +158,8 @@ typedef struct SpawnReply {
 #define STAGE_RUNTIME   "runtime"      /* whose log has the reason */
 #define STAGE_FORK      "fork"         /* of a session's process: by the spawner, or watching it */
 
-/* Keys of the exit record. CODE or SIGNAL, as the kernel told the parent; the rest where the kernel has it. */
+/* Keys of the exit record. CODE or SIGNAL, as the kernel told the parent; the rest where the kernel has
+ * it. */
 #define EXIT_CODE        "CODE"
 #define EXIT_SIGNAL      "SIGNAL"
 #define EXIT_OOM_KILLS   "OOM_KILLS" /* processes of the cgroup that the kernel killed for memory */

@@ -16,7 +16,8 @@
 /* The kernel's PF_FORKNOEXEC: has called fork(2) and not execve(2) since. */
 #define FLAG_FORKED_NO_EXEC 0x40UL
 
-/* How often it is looked whether the container's first process has become the program, which it does at once. */
+/* How often it is looked whether the container's first process has become the program, which it does at
+ * once. */
 #define EXEC_POLL_NSEC 200000L
 
 static int fail(ChildReport *ret, const char *stage, int error)
@@ -61,8 +62,8 @@ static pid_t read_pid(int dir_fd, const char *file)
         return read_text_at(dir_fd, file, text, sizeof text) < 0 ? 0 : (pid_t) strtol(text, NULL, 10);
 }
 
-/* It may be a while until it is our child: crun leaves a process behind that is still about to exit. One that has ended keeps
- * the flag. */
+/* It may be a while until it is our child: crun leaves a process behind that is still about to exit. One
+ * that has ended keeps the flag. */
 static int wait_for_exec(pid_t pid, ChildReport *ret_failure)
 {
         const struct timespec interval = { .tv_nsec = EXEC_POLL_NSEC };

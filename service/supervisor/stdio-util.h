@@ -3,8 +3,8 @@
 
 #include <stdbool.h>
 
-/* /dev/null for standard input, output and error: the task holds the only ends that matter, ours would keep its log from
- * ending. */
+/* /dev/null for standard input, output and error: the task holds the only ends that matter, ours would keep
+ * its log from ending. */
 int stdio_release(void);
 
 /* For a container, whose runtime gives the standard streams to its user and must not do so with the host's
