@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# The builds that tools/test tests, each in a folder of its own. BUILT says how those that were tried have ended.
+# The builds that tools/test tests, each in a folder of its own. BUILT says how those that were tried have
+# ended.
 
 declare -A BUILT=()
 
@@ -61,8 +62,8 @@ build_fuzz() {
                 -Dsystem-tests=false "-Dfuzz-seconds=$FUZZ_SECONDS"
 }
 
-# build_matrix COMPILER LEVEL: with the flags of Debian's packages when the level is 2. The supervisor is built by this
-# compiler too, and not by musl's.
+# build_matrix COMPILER LEVEL: with the flags of Debian's packages when the level is 2. The supervisor is
+# built by this compiler too, and not by musl's.
 build_matrix() {
         local name=$1-O$2 options=(-Dsupervisor-libc=glibc -Dsystem-tests=false)
         local CC CXX CFLAGS='' LDFLAGS='' DEB_BUILD_MAINT_OPTIONS=hardening=+all

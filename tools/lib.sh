@@ -27,10 +27,11 @@ PACKAGING_PACKAGES=(
         build-essential debhelper pkgconf lintian
         systemd-sysv polkitd libglib2.0-bin python3 crun curl procps iproute2 less
 )
-# More, in the container only: the engines whose containers the tests of nomad-dockerlog follow. They are started by the
-# tests, not at boot.
+# More, in the container only: the engines whose containers the tests of nomad-dockerlog follow. They are
+# started by the tests, not at boot.
 CONTAINER_PACKAGES=(docker.io podman busybox-static openssl)
-# Of releases after Debian 12 the packages above are not enough, since parts of docker.io and systemd are in others there.
+# Of releases after Debian 12 the packages above are not enough, since parts of docker.io and systemd are in
+# others there.
 LATER_CONTAINER_PACKAGES=(docker-cli)
 LATER_BUILD_PACKAGES=(systemd-dev)
 # More, in the virtual machine only.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# How tests ended and how long they took, for tools/test. RESULTS is a file with a line for each test, TIMES one with a line for
-# each thing that took time.
+# How tests ended and how long they took, for tools/test. RESULTS is a file with a line for each test, TIMES
+# one with a line for each thing that took time.
 
 # Reads result lines, shows and keeps them, all at once: lanes run side by side.
 record() {

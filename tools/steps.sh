@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# What the scripts of steps that are run in a machine share. Nothing in them is a stand-in: every line after "$" is run
-# as it stands.
+# What the scripts of steps that are run in a machine share. Nothing in them is a stand-in: every line after
+# "$" is run as it stands.
 
 set -euo pipefail
 
@@ -13,8 +13,8 @@ about() {
         printf '\n# %s\n' "$*"
 }
 
-# step COMMAND [EXPECTED]: prints and runs it. Its output has to have a line that matches; without one to expect it has to
-# succeed and say nothing.
+# step COMMAND [EXPECTED]: prints and runs it. Its output has to have a line that matches; without one to
+# expect it has to succeed and say nothing.
 step() {
         local command=$1 expected=${2:-} output status=0
         printf '%s$ %s%s\n' "${BOLD:-}" "$command" "${PLAIN:-}"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An agent that may die at any moment: it saves a handle of each task that it starts, and finds them by that again.
+/* An agent that may die at any moment: it saves a handle of each task that it starts, and finds them by that
+ * again.
  *
  *   cc -o agent agent.c $(pkg-config --cflags --libs nomad-executor)
  *
- *   agent start DIRECTORY COMMAND…    starts each COMMAND (by /bin/sh -c) as a task, saves the handles, and goes on for ever
- *   agent resume DIRECTORY            loads the handles, waits for all tasks at a time, and says how each ended
+ * agent start DIRECTORY COMMAND… starts each COMMAND (by /bin/sh -c) as a task, saves the handles, and goes
+ * on for ever
+ * agent resume DIRECTORY loads the handles, waits for all tasks at a time, and says how each ended
  */
 #include <nomad-executor.h>
 #include <stdio.h>

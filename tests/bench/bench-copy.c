@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The floor for log files: reads from a pipe and writes to ten files of 10 MiB in turn, whole lines or not. */
+/* The floor for log files: reads from a pipe and writes to ten files of 10 MiB in turn, whole lines or
+ * not. */
 
 #include <fcntl.h>
 #include <stdio.h>

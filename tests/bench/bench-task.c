@@ -53,7 +53,8 @@ static int save_result(const char *directory, uint64_t bytes, uint64_t nsec)
         return fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Writes lines, SIZE bytes at a time, from when somebody opens the FIFO GATE for writing until DURATION is over. */
+/* Writes lines, SIZE bytes at a time, from when somebody opens the FIFO GATE for writing until DURATION is
+ * over. */
 static int flood(size_t size, const char *gate, uint64_t duration, const char *results)
 {
         char *lines = make_lines(size);

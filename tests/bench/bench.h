@@ -29,7 +29,8 @@ typedef struct Bench {
         bool quick; /* few repetitions: whether it works, not how fast */
 } Bench;
 
-/* One sample, as a line on standard output. X is what it depends on, where it is drawn over something, else 0. */
+/* One sample, as a line on standard output. X is what it depends on, where it is drawn over something, else
+ * 0. */
 void bench_emit(const char *measure, const char *subject, double x, double value);
 /* As often as that, or hardly ever when only trying. */
 unsigned bench_repeat(const Bench *bench, unsigned n);
@@ -40,8 +41,8 @@ int bench_check(int r, const char *what);
 uint64_t bench_now_nsec(void);
 /* Until nothing that was done before is still being worked on by systemd and by the service. */
 void bench_settle(const Bench *bench);
-/* Until the kernel has forgotten that a process was moved to another cgroup: the first move after a while waits for an RCU
- * grace period, about 10 ms, and those that follow soon do not. */
+/* Until the kernel has forgotten that a process was moved to another cgroup: the first move after a while
+ * waits for an RCU grace period, about 10 ms, and those that follow soon do not. */
 void bench_calm(void);
 
 /* The measures; each leaves the machine as it was. */

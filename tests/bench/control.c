@@ -89,7 +89,8 @@ void measure_stats(Bench *bench)
         bench_settle(bench);
         series.n = tasks.n_live;
         for (unsigned i = 0; i < bench_repeat(bench, STATS_REPETITIONS); i++) {
-                /* which of client, bus and service share a processor is decided anew: that makes 45 or 75 ms */
+                /* which of client, bus and service share a processor is decided anew: that makes 45 or 75
+                 * ms */
                 g_usleep(STATS_PAUSE_USEC);
                 bench_emit("get-stats", "nomad-executor", 0, calls_run(bench, &series) * 1e3);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What isolation costs: a start with and without it, and the runtime by itself on the bundle that the service made. */
+/* What isolation costs: a start with and without it, and the runtime by itself on the bundle that the
+ * service made. */
 
 #include <glib/gstdio.h>
 #include <unistd.h>

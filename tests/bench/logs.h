@@ -12,8 +12,8 @@ typedef struct Loudness {
         double bytes;
 } Loudness;
 
-/* N tasks write to files, SIZE bytes at a time, as much as they can for so long. KEEP: how many bytes of files all of them
- * together keep, which is memory here. No less than they do by default; 0: that. */
+/* N tasks write to files, SIZE bytes at a time, as much as they can for so long. KEEP: how many bytes of
+ * files all of them together keep, which is memory here. No less than they do by default; 0: that. */
 Loudness logs_flood(const Bench *bench, size_t n, size_t size, double seconds, size_t keep);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Measures what a task costs, in a booted machine, beside what else does the same work: see tools/bench. Prints one sample
- * a line, "MEASURE<TAB>SUBJECT<TAB>X<TAB>VALUE". */
+/* Measures what a task costs, in a booted machine, beside what else does the same work: see tools/bench.
+ * Prints one sample a line, "MEASURE<TAB>SUBJECT<TAB>X<TAB>VALUE". */
 
 #include <stdio.h>
 #include <stdlib.h>

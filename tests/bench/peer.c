@@ -79,7 +79,8 @@ void peer_prepare_container(void)
                 bench_fail(-EIO, BUNDLE);
 }
 
-/* conmon writes the pid to the pipe when the container is created; its own first process has gone by then. */
+/* conmon writes the pid to the pipe when the container is created; its own first process has gone by
+ * then. */
 static void create_container(void)
 {
         static const char *const argv[] = { "conmon", "--cid", CONTAINER, "--cuuid", CONTAINER, "--name",

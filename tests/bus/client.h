@@ -168,5 +168,6 @@ class Client
                         const std::string &interface, const std::string &member, const Fill &fill);
 };
 
-/* The value at the message's position as text: basic types, and "[a b]", "{k=v}" for arrays and dictionaries. */
+/* The value at the message's position as text: basic types, and "[a b]", "{k=v}" for arrays and
+ * dictionaries. */
 std::string value_to_text(sd_bus_message *m);

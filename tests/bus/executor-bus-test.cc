@@ -332,7 +332,8 @@ TEST_F(ExecutorBus, WhatATaskInherits)
                              "NoNewPrivs:\t0", "77" })
                 EXPECT_NE(text.find(std::string("\n") + line + "\n"), std::string::npos)
                                 << line << " in" << text;
-        /* without 32 and 33, which belong to the C library and which nothing but a raw system call can change */
+        /* without 32 and 33, which belong to the C library and which nothing but a raw system call can
+         * change */
         ASSERT_NE(text.find("SigIgn:\t"), std::string::npos);
         EXPECT_EQ(std::stoull(text.substr(text.find("SigIgn:\t") + 8), nullptr, 16) & ~UINT64_C(0x180000000),
                         0U);

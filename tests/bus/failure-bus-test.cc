@@ -7,7 +7,8 @@
 
 #include "harness.h"
 
-/* A start that fails has its own error name, and leaves nothing: each test ends with looking for leftovers. */
+/* A start that fails has its own error name, and leaves nothing: each test ends with looking for
+ * leftovers. */
 
 #define ERROR(name) "org.nomad.Executor.Error." name
 

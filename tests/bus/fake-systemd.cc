@@ -313,7 +313,8 @@ void FakeSystemd::finish_job(const Job &job)
         emit("JobRemoved", "uoss", job.id, path.c_str(), job.unit.c_str(), job.result.c_str());
 }
 
-/* To the controller while it is on the bus, else as KillMode=control-group does; SIGKILL when the time is over. */
+/* To the controller while it is on the bus, else as KillMode=control-group does; SIGKILL when the time is
+ * over. */
 void FakeSystemd::begin_stop(FakeUnit &unit)
 {
         auto on_timeout = [](sd_event_source *, uint64_t, void *userdata) {

@@ -12,9 +12,10 @@
 #include <thread>
 #include <vector>
 
-/* What of org.freedesktop.systemd1 a service of ours may call, on a private bus: transient scopes that are real
- * cgroups, with systemd's checks, signals and error names, and with failures on demand. It runs in a thread with its
- * own event loop and connection, so that it answers while a test waits in a blocking call. */
+/* What of org.freedesktop.systemd1 a service of ours may call, on a private bus: transient scopes that are
+ * real cgroups, with systemd's checks, signals and error names, and with failures on demand. It runs in a
+ * thread with its own event loop and connection, so that it answers while a test waits in a blocking
+ * call. */
 
 /* How the next call of StartTransientUnit goes, and all later ones until it is set again. */
 struct ScopeBehaviour {

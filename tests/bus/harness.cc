@@ -312,7 +312,8 @@ std::string Service::state_directory() const
 
 /* --- the fixture --- */
 
-/* What the system bus allows by default, and our own policy on top: nobody but root may call a service of ours. */
+/* What the system bus allows by default, and our own policy on top: nobody but root may call a service of
+ * ours. */
 static std::string bus_configuration(const std::string &address)
 {
         std::string text =
@@ -373,7 +374,8 @@ void BusTest::start_services()
         ASSERT_TRUE(executor->start());
 }
 
-/* At the end of each test a service is asked to go, whatever its tasks do: that is where a sanitizer tells of a leak. */
+/* At the end of each test a service is asked to go, whatever its tasks do: that is where a sanitizer tells
+ * of a leak. */
 static void expect_clean_end(Service &service)
 {
         if (service.is_running()) {
@@ -429,7 +431,8 @@ std::set<std::string> BusTest::state_directories() const
         return result;
 }
 
-/* Processes that a service has started and that never got into a scope are its children, or orphans in its cgroup. */
+/* Processes that a service has started and that never got into a scope are its children, or orphans in its
+ * cgroup. */
 static std::vector<std::string> supervisors()
 {
         std::vector<std::string> result;

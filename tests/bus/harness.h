@@ -74,7 +74,8 @@ class Service
         Process process;
 };
 
-/* Everything that a test needs, made anew for each: a directory, a bus with our policy, systemd, both services. */
+/* Everything that a test needs, made anew for each: a directory, a bus with our policy, systemd, both
+ * services. */
 class BusTest : public testing::Test
 {
       protected:

@@ -3,7 +3,8 @@
 
 #include "harness.h"
 
-/* The XML in dbus/ is the contract; what the services tell about themselves has to be the same, member by member. */
+/* The XML in dbus/ is the contract; what the services tell about themselves has to be the same, member by
+ * member. */
 
 namespace
 {
@@ -191,8 +192,8 @@ std::map<std::string, std::string> documented_keys(
         return keys;
 }
 
-/* The option table is what the documentation promises: each key that it lists is refused with another type, by a message
- * that tells the right one. */
+/* The option table is what the documentation promises: each key that it lists is refused with another type,
+ * by a message that tells the right one. */
 TEST_F(IntrospectionBus, KeysOfTheSpec)
 {
         auto keys = documented_keys(read_file(source_directory() + "/dbus/" MANAGER_INTERFACE ".xml"));

@@ -152,8 +152,8 @@ TEST_F(RestartBus, FiftyTasks)
         expect_nothing_left();
 }
 
-/* Killed while a start is under way, after each delay that there is: either the task is not there at all, or it runs and
- * ends as it should. Nothing of it is anywhere in the first case. */
+/* Killed while a start is under way, after each delay that there is: either the task is not there at all, or
+ * it runs and ends as it should. Nothing of it is anywhere in the first case. */
 TEST_F(RestartBus, DuringAStart)
 {
         for (int delay_usec = 0; delay_usec < 6000; delay_usec += 300) {
@@ -336,7 +336,8 @@ TEST_F(RestartBus, StateThatIsNoTask)
         EXPECT_EQ(client->wait_task(TASK_PATH("web")), (Exit{ "exit-code", 3, 0, false }));
 }
 
-/* How a state file may be damaged. The task's processes cannot go on, as nobody knows as whom and what they run. */
+/* How a state file may be damaged. The task's processes cannot go on, as nobody knows as whom and what they
+ * run. */
 TEST_F(RestartBus, DamagedStateOfATaskThatRuns)
 {
         const char *const damages[] = {

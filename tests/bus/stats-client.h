@@ -114,7 +114,8 @@ class StatsStream
                 fd = -1;
         }
 
-        /* The next line without its line feed; "" at end of file, and with a test failure when nothing comes. */
+        /* The next line without its line feed; "" at end of file, and with a test failure when nothing
+         * comes. */
         std::string line()
         {
                 size_t end;

@@ -193,7 +193,8 @@ TEST_F(StopBus, SystemdStopsAScopeThatIgnoresIt)
         expect_end({ "signal", 137, 9, false });
 }
 
-/* While the service is away systemd signals the scope itself, and the supervisor does what the service would. */
+/* While the service is away systemd signals the scope itself, and the supervisor does what the service
+ * would. */
 TEST_F(StopBus, SystemdStopsTheScopeWhileNobodyIsThere)
 {
         start("trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done");
@@ -281,8 +282,8 @@ TEST_F(EarlyStop, GraceIsOverBeforeTheTaskHasStarted)
         expect_nothing_left();
 }
 
-/* The call's signal and grace are kept, over a crash too. SIGURG does nothing, so that it is no matter how far the program has
- * got by then. */
+/* The call's signal and grace are kept, over a crash too. SIGURG does nothing, so that it is no matter how
+ * far the program has got by then. */
 TEST_F(EarlyStop, SignalAndGraceOfTheCallAreKept)
 {
         auto begun = std::chrono::steady_clock::now();

@@ -10,8 +10,9 @@
 #include "demux.h"
 #include "raw.h"
 
-/* The first byte says in what pieces the rest is fed to both parsers. Whatever it is, it is the same as in one piece, each entry
- * begins before it has data and ends once, and nothing comes out that did not go in. */
+/* The first byte says in what pieces the rest is fed to both parsers. Whatever it is, it is the same as in
+ * one piece, each entry begins before it has data and ends once, and nothing comes out that did not go
+ * in. */
 
 namespace
 {

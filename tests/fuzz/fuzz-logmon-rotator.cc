@@ -13,8 +13,8 @@
 #include "rotator.h"
 #include "state-file.h"
 
-/* Random sizes and writes against what is to hold for any. Input: two bytes for the size of files and two for what is in
- * the first one, then records of two bytes: length, and whether a newline ends it. */
+/* Random sizes and writes against what is to hold for any. Input: two bytes for the size of files and two
+ * for what is in the first one, then records of two bytes: length, and whether a newline ends it. */
 
 static const char *directory()
 {

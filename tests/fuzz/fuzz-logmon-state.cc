@@ -23,7 +23,8 @@ extern "C" int LLVMFuzzerInitialize(int *, char ***)
         return 0;
 }
 
-/* A state file of any contents is loaded or refused; one that was loaded is the same when it has been saved. */
+/* A state file of any contents is loaded or refused; one that was loaded is the same when it has been
+ * saved. */
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
         const int fd = openat(manager->state_dir, "x.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

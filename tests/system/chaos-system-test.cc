@@ -4,7 +4,8 @@
 
 #include "support.h"
 
-/* A short run of chaos.py, which says what it does; NOMAD_TEST_SEED replays one, NOMAD_TEST_SECONDS makes it longer. */
+/* A short run of chaos.py, which says what it does; NOMAD_TEST_SEED replays one, NOMAD_TEST_SECONDS makes it
+ * longer. */
 
 #define CHAOS_PY "/usr/lib/nomad-executor/tests/chaos.py"
 

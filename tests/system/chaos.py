@@ -23,7 +23,8 @@ import dbus
 
 EXECUTOR = "org.nomad.Executor"
 ERROR = EXECUTOR + ".Error."
-# What a call comes back with whose service died under it, or was not there yet: the call is to be made again.
+# What a call comes back with whose service died under it, or was not there yet: the call is to be made
+# again.
 DIED = {
     "org.freedesktop.DBus.Error." + name
     for name in ("NoReply", "Disconnected", "ServiceUnknown", "NameHasNoOwner", "TimedOut", "UnknownObject")

@@ -8,7 +8,8 @@
 #include "cli-fixture.h"
 #include "terminal.h"
 
-/* nomad-executorctl as its users see it: text, exit statuses, pipes. cli-tty-system-test has what needs a terminal. */
+/* nomad-executorctl as its users see it: text, exit statuses, pipes. cli-tty-system-test has what needs a
+ * terminal. */
 
 TEST_F(Cli, RunShowsTheOutputAndExitsWithTheStatus)
 {

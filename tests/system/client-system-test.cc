@@ -12,8 +12,8 @@
 
 #include "support.h"
 
-/* libnomad-executor in programs that were built outside the source tree (tests/system/out-of-tree.sh), the examples of the
- * documentation, and the hook's program with the real nomad-logmon. */
+/* libnomad-executor in programs that were built outside the source tree (tests/system/out-of-tree.sh), the
+ * examples of the documentation, and the hook's program with the real nomad-logmon. */
 
 #define TESTS "/usr/lib/nomad-executor/tests/"
 
@@ -225,7 +225,8 @@ TEST_F(ClientLibrary, Examples)
         }
 }
 
-/* A task of another kind, whose output nomad-logmon gets by FIFOs, over everything that can be started anew. */
+/* A task of another kind, whose output nomad-logmon gets by FIFOs, over everything that can be started
+ * anew. */
 TEST_F(ClientLibrary, HookOverRestartsOfEverything)
 {
         auto write_line = [](const std::string &line) {

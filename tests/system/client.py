@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The life of a task by python3-dbus, which is libdbus. Says what differs and ends with status 1, or is silent.
+# The life of a task by python3-dbus, which is libdbus. Says what differs and ends with status 1, or is
+# silent.
 
 import os
 import sys

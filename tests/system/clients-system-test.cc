@@ -9,8 +9,8 @@
 
 #include "session.h"
 
-/* Other implementations of D-Bus than the one that is used by the services and by the other tests: busctl is sd-bus, gdbus is
- * GDBus, and client.py is libdbus. */
+/* Other implementations of D-Bus than the one that is used by the services and by the other tests: busctl is
+ * sd-bus, gdbus is GDBus, and client.py is libdbus. */
 
 #define CLIENT_PY "/usr/lib/nomad-executor/tests/client.py"
 

@@ -5,8 +5,8 @@
 
 #include "session.h"
 
-/* What Nomad's own tests pin for its executor and its raw_exec driver, under the names that they have there. See
- * docs/conformance.md for the rest. */
+/* What Nomad's own tests pin for its executor and its raw_exec driver, under the names that they have there.
+ * See docs/conformance.md for the rest. */
 
 static std::string fresh_directory(const std::string &name, mode_t mode = 0755)
 {
@@ -262,7 +262,8 @@ TEST_F(Conformance, TestRawExecDriver_Start_Wait_AllocDir)
         EXPECT_EQ(read_file(directory + "/output.txt"), "win");
 }
 
-/* As the comment there wants it, and not as the assertion has it: what left the process group is killed too. */
+/* As the comment there wants it, and not as the assertion has it: what left the process group is killed
+ * too. */
 TEST_F(Conformance, TestRawExecDriver_Start_Kill_Wait_Cgroup)
 {
         std::string directory = fresh_directory("kill-cgroup");
@@ -312,7 +313,8 @@ TEST_F(Conformance, TestRawExecDriver_validate)
         expect_nothing_left("validate");
 }
 
-/* Which variables a task may see is the client's business; here it must see those that it was given, and no other. */
+/* Which variables a task may see is the client's business; here it must see those that it was given, and no
+ * other. */
 TEST_F(Conformance, TestRawExecDriver_Env)
 {
         start("environment",
@@ -404,7 +406,8 @@ TEST_F(Conformance, TestRawExecDriver_ExecutorKilled_ExitCode)
         EXPECT_EQ(wait("service-killed"), (Exit{ "exit-code", 9, 0, false }));
 }
 
-/* What is the parent of a task ends with it; if it is killed itself, nothing of the task stays, and no status is made up. */
+/* What is the parent of a task ends with it; if it is killed itself, nothing of the task stays, and no
+ * status is made up. */
 TEST_F(Conformance, TestRawExecDriver_ExecutorKill)
 {
         start("supervisor-killed", script("setsid sleep 3600 & exec sleep 3600"));

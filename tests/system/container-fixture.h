@@ -34,7 +34,8 @@ class ContainerLogTest : public LogTest
 
         pid_t dockerlog_pid(pid_t old = 0);
         void kill_dockerlog();
-        /* N times, each time after it runs for up to MAX_MSEC; ALSO is called with each number, from 0 on. */
+        /* N times, each time after it runs for up to MAX_MSEC; ALSO is called with each number, from 0
+         * on. */
         void kill_often(unsigned n, unsigned max_msec, const std::function<void(unsigned)> &also = {});
         /* Until it has been followed again N times, which on a slow machine is not so after each kill. */
         bool kill_until_reconnected(const std::string &id, unsigned n);
@@ -54,8 +55,8 @@ std::string image_archive();
 
 /* A shell script that writes lines, numbered from FROM to before TO, in bursts. */
 std::string numbered_bursts(unsigned bursts, unsigned lines, const std::string &pause);
-/* One that writes such lines to both streams until the container is sent SIGTERM, so that what is done to it meanwhile may take as
- * long as it takes. The last line of a stream has the number of its lines. */
+/* One that writes such lines to both streams until the container is sent SIGTERM, so that what is done to it
+ * meanwhile may take as long as it takes. The last line of a stream has the number of its lines. */
 std::string numbered_until_told(unsigned lines, const std::string &pause);
 /* Whether TEXT is that, in full. */
 testing::AssertionResult is_numbered_to_its_end(const std::string &text);

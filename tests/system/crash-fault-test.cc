@@ -4,8 +4,9 @@
 #include "../../service/common/fault.h"
 #include "support.h"
 
-/* Each place of fault.h in turn: a service dies there, D-Bus starts it again for the next call, and then either the task never
- * existed or everything about it is right. Needs a build with -Dfault-injection=true. */
+/* Each place of fault.h in turn: a service dies there, D-Bus starts it again for the next call, and then
+ * either the task never existed or everything about it is right. Needs a build with
+ * -Dfault-injection=true. */
 
 enum Outcome {
         NEVER,  /* the task never existed: no unit, process, directory, descriptor */

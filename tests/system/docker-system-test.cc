@@ -17,7 +17,8 @@ class Docker : public ContainerLogTest
         {
                 ContainerLogTest::SetUpTestSuite();
                 ASSERT_EQ(run({ "mkdir", "-p", "/etc/docker", DOCKER_DROPINS }).status, 0);
-                /* Debian's unit waits for ever for an engine that hangs, and starts no fourth one within a minute. */
+                /* Debian's unit waits for ever for an engine that hangs, and starts no fourth one within a
+                 * minute. */
                 std::ofstream(DOCKER_DROPINS "/test.conf")
                                 << "[Unit]\nStartLimitIntervalSec=0\n"
                                    "[Service]\nTimeoutStartSec=30\nTimeoutStopSec=15\nRestartSec=100ms\n";
@@ -202,7 +203,8 @@ TEST_F(Docker, ContainerThatIsNotThere)
         EXPECT_NE(container_property("nobody", "LastError").find("nobody"), std::string::npos);
 }
 
-/* A terminal's output comes as one text, with pieces of long lines that are only told apart by their time stamps. */
+/* A terminal's output comes as one text, with pieces of long lines that are only told apart by their time
+ * stamps. */
 TEST_F(Docker, TerminalWithLongLinesAndTimes)
 {
         const std::string script =
@@ -237,7 +239,8 @@ TEST_F(Docker, EveryByteValue)
 {
         const std::string container = start_container("head -c 3000000 /dev/urandom");
 
-        /* What the engine keeps of bytes that are no text is its own affair: the reference is what it says itself. */
+        /* What the engine keeps of bytes that are no text is its own affair: the reference is what it says
+         * itself. */
         must_follow("bytes", of(container));
         EXPECT_EQ(result_of("bytes"), "exited");
         EXPECT_GT(container_count("bytes", "StdoutBytes"), 2900000U);
@@ -329,8 +332,8 @@ TEST_F(Docker, ContainerIsRestarted)
         EXPECT_TRUE(same_text(contents_of("restart"), whole + whole + whole + lines));
 }
 
-/* Containers go on with live-restore, and the engine has their output afterwards: what it has, since one that is killed loses
- * what it has just read. */
+/* Containers go on with live-restore, and the engine has their output afterwards: what it has, since one
+ * that is killed loses what it has just read. */
 TEST_F(Docker, EngineIsRestarted)
 {
         const std::string container = start_container(numbered_until_told(500, "0.1"));
@@ -461,8 +464,8 @@ TEST_F(Docker, CommandLine)
         EXPECT_NE(output.text.find("Endpoint must be"), std::string::npos) << output;
 }
 
-/* Lines of 1 KiB, a GiB of them, with the faster of the engine's own logging drivers: most of the time is the engine's. What they are to
- * be is had from the same script outside. */
+/* Lines of 1 KiB, a GiB of them, with the faster of the engine's own logging drivers: most of the time is
+ * the engine's. What they are to be is had from the same script outside. */
 TEST_F(Docker, LargeOutput)
 {
         const uint64_t lines = services_have_sanitizers() ? 65536 : 1048576;

@@ -5,8 +5,8 @@
 #include "../../service/common/fault.h"
 #include "engine-fixture.h"
 
-/* Nomad-dockerlog dies at each place of fault.h in turn: in the files everything is there once. Needs a build with
- * -Dfault-injection=true. */
+/* Nomad-dockerlog dies at each place of fault.h in turn: in the files everything is there once. Needs a
+ * build with -Dfault-injection=true. */
 
 #define FAULT_NAME(symbol, name) name,
 static const char *const names[] = { FAULT_POINTS(FAULT_NAME) };

@@ -152,7 +152,8 @@ TEST_F(Engine, LogmonIsStoppedForGood)
                 return;
         }
         EXPECT_EQ(result_of("fake"), "exited");
-        /* what was in the pipe then is lost, see docs/logging.md, but nothing else, and nothing is doubled */
+        /* what was in the pipe then is lost, see docs/logging.md, but nothing else, and nothing is
+         * doubled */
         const std::vector<std::string> lines = lines_of(contents_of("fake"));
         EXPECT_EQ(lines.back(), "99999");
         EXPECT_GT(lines.size(), 20000U);

@@ -6,8 +6,8 @@
 
 #include "session.h"
 
-/* Sessions: Exec and what belongs to it. The tests of ExecTaskStreaming are named after the cases of Nomad's suite for
- * task drivers, "notty: basic" and so on. */
+/* Sessions: Exec and what belongs to it. The tests of ExecTaskStreaming are named after the cases of Nomad's
+ * suite for task drivers, "notty: basic" and so on. */
 
 static const std::string TASK_DIRECTORY = "/srv/exec-streaming";
 

@@ -36,8 +36,8 @@ inline void write_file(const std::string &path, const std::string &text)
         EXPECT_EQ(fclose(file), 0);
 }
 
-/* Tasks in containers, by each of the runtimes. Names of tests that begin with "Test" are those of Nomad's, see
- * docs/conformance.md. */
+/* Tasks in containers, by each of the runtimes. Names of tests that begin with "Test" are those of Nomad's,
+ * see docs/conformance.md. */
 class Isolation : public SessionTest, public testing::WithParamInterface<std::string>
 {
       protected:
@@ -77,7 +77,8 @@ class Isolation : public SessionTest, public testing::WithParamInterface<std::st
                 mounts_before = read_file("/proc/self/mountinfo");
         }
 
-        /* Whatever a test does: nothing is mounted on the host that was not, and no bundle is left of what has ended. */
+        /* Whatever a test does: nothing is mounted on the host that was not, and no bundle is left of what
+         * has ended. */
         void TearDown() override
         {
                 SessionTest::TearDown();

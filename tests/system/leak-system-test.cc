@@ -94,7 +94,8 @@ TEST_F(Leak, ManyTasksLeaveWhatAFewLeave)
         EXPECT_TRUE(list_directory("/run/nomad-executor/tasks").empty());
 }
 
-/* More than dbus-daemon allows matches on a connection, systemd's too. NOMAD_TEST_LIVE=2000 for the whole of it. */
+/* More than dbus-daemon allows matches on a connection, systemd's too. NOMAD_TEST_LIVE=2000 for the whole of
+ * it. */
 TEST_F(Leak, AllLiveTasksAreThereAgain)
 {
         const size_t live = number("NOMAD_TEST_LIVE", 600), at_once = 50;

@@ -208,7 +208,8 @@ TEST_F(Limits, RuntimeMaxDoesNotTouchATaskThatEndsBefore)
 
 /* --- the size of a spec --- */
 
-/* Ten arguments and the command, with the byte at the end of each, are 1 MiB. No string may be longer than 128 KiB. */
+/* Ten arguments and the command, with the byte at the end of each, are 1 MiB. No string may be longer than
+ * 128 KiB. */
 TEST_F(Limits, SpecOfOneMiB)
 {
         const size_t max = 1048576, count = 10;
@@ -251,7 +252,8 @@ TEST_F(Limits, LabelsOf4KiB)
 
 /* --- more at once than the bus allows calls under way --- */
 
-/* 128 calls of a connection may wait for replies. These clients stay below it each, the service has to by itself. */
+/* 128 calls of a connection may wait for replies. These clients stay below it each, the service has to by
+ * itself. */
 TEST_F(Limits, ThreeHundredStartAndEndAtOnce)
 {
         const char *gate = "/tmp/limits-gate";

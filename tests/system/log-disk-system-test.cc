@@ -208,7 +208,8 @@ TEST_F(LogDisk, ATaskThatWouldRatherWaitWaits)
 
 /* --- symbolic links --- */
 
-/* The directory of a user who may do nothing, with a task of that user's, and what is of no concern to it. */
+/* The directory of a user who may do nothing, with a task of that user's, and what is of no concern to
+ * it. */
 class LogLinks : public LogTest
 {
       protected:

@@ -8,7 +8,8 @@
 
 #include "log-fixture.h"
 
-/* Logmon is killed, restarted and replaced while tasks write: nothing is lost, and nothing is there twice. */
+/* Logmon is killed, restarted and replaced while tasks write: nothing is lost, and nothing is there
+ * twice. */
 
 class LogFire : public LogTest
 {
@@ -78,7 +79,8 @@ class LogFire : public LogTest
                 (void) logmon_pid(pid);
         }
 
-        /* One after the other for so long: a process that is left alone fills memory with what it has logged. */
+        /* One after the other for so long: a process that is left alone fills memory with what it has
+         * logged. */
         void replace_for(unsigned seconds, const std::function<void(unsigned)> &replace)
         {
                 const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
@@ -238,8 +240,8 @@ TEST_F(LogFire, FilesDoNotWaitForTheJournal)
                                         " lines of output are missing here: the journal did not keep up");
 }
 
-/* A log for the journal alone: nothing else has its lines, so each is there or counted, also the one that was not finished when
- * Stop would wait no longer. */
+/* A log for the journal alone: nothing else has its lines, so each is there or counted, also the one that
+ * was not finished when Stop would wait no longer. */
 TEST_F(LogFire, TheJournalAloneHasEveryLineOrCountsIt)
 {
         const std::string text = run({ "seq", "-f", "%099.0f", "1", "2500" }).text;

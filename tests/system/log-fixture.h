@@ -68,7 +68,8 @@ class StoppedJournald
 /* From NOMAD_TEST_SEED or at random; said on standard output, for another run. */
 std::mt19937 seeded_random();
 
-/* Tests of logs: those of tasks, and those that are nobody's but logmon's. All are gone at the end, their files too. */
+/* Tests of logs: those of tasks, and those that are nobody's but logmon's. All are gone at the end, their
+ * files too. */
 class LogTest : public SystemTest
 {
       protected:
@@ -93,7 +94,8 @@ class LogTest : public SystemTest
         std::vector<std::string> files_of(const std::string &id, const std::string &stream = "stdout");
         std::string contents_of(const std::string &id, const std::string &stream = "stdout");
 
-        /* By D-Bus, since systemctl takes longer than logmon does to start; waits until it is there and not OLD. */
+        /* By D-Bus, since systemctl takes longer than logmon does to start; waits until it is there and not
+         * OLD. */
         pid_t logmon_pid(pid_t old = 0);
         void kill_logmon();
 

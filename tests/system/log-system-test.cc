@@ -41,8 +41,8 @@ class Log : public LogTest
                 ASSERT_EQ(run({ "rm", "-rf", "/var/log/nomad/contents" }).status, 0);
         }
 
-        /* When the first line of a log is in its file, in milliseconds, of one log after the other: the next line of the
-         * same log might be put together with this one, which is not what is looked at here. */
+        /* When the first line of a log is in its file, in milliseconds, of one log after the other: the next
+         * line of the same log might be put together with this one, which is not what is looked at here. */
         std::vector<double> delays_of_lines(const Spec &config)
         {
                 const std::string line = "a line\n";
@@ -345,7 +345,8 @@ TEST_F(Log, BytesInAFifoWaitForLogmon)
         ASSERT_EQ(write(fd, "running\n", 8), 8);
         ASSERT_TRUE(eventually([&] { return contents_of("fifo") == "running\n"; }));
 
-        /* killed, and unable to come back before something is written; to mask the unit would make systemd forget the pipes */
+        /* killed, and unable to come back before something is written; to mask the unit would make systemd
+         * forget the pipes */
         ASSERT_EQ(run({ "mv", LOGMON_BINARY, LOGMON_BINARY ".away" }).status, 0);
         kill_service(LOGMON_UNIT);
         EXPECT_EQ(write(fd, "killed\n", 7), 7) << "systemd keeps it open";

@@ -8,9 +8,10 @@
 
 #include "sequence.h"
 
-/* The task of the tests of logs: log-writer TAG CHUNK PAUSE_USEC LIMIT STOP COUNT writes the sequence of TAG to standard output,
- * CHUNK bytes at a time with a pause in between, until it has written LIMIT bytes (0: without end) or the file STOP is there,
- * and then the number of bytes to the file COUNT. Fails when a write does. */
+/* The task of the tests of logs: log-writer TAG CHUNK PAUSE_USEC LIMIT STOP COUNT writes the sequence of TAG
+ * to standard output, CHUNK bytes at a time with a pause in between, until it has written LIMIT bytes (0:
+ * without end) or the file STOP is there, and then the number of bytes to the file COUNT. Fails when a write
+ * does. */
 
 static bool write_all(const std::vector<char> &chunk)
 {

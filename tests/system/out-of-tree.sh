@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Builds the C examples as a user of the library does, with nothing of the source tree but the examples themselves: from the
-# headers, the library and the .pc files that are installed below ROOT, into FOLDER. out-of-tree.sh ROOT FOLDER [CFLAGS…]
+# Builds the C examples as a user of the library does, with nothing of the source tree but the examples
+# themselves: from the headers, the library and the .pc files that are installed below ROOT, into FOLDER.
+# out-of-tree.sh ROOT FOLDER [CFLAGS…]
 set -eu
 
 root=$(readlink -f "$1")

@@ -4,7 +4,8 @@
 
 #include "container-fixture.h"
 
-/* With podman's compatible socket. Its time stamps are of seconds, so that entries are told apart by counting. */
+/* With podman's compatible socket. Its time stamps are of seconds, so that entries are told apart by
+ * counting. */
 
 class Podman : public ContainerLogTest, public testing::WithParamInterface<const char *>
 {

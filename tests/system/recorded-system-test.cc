@@ -269,8 +269,9 @@ TEST_P(Recorded, Contained)
         EXPECT_EQ(run({ "rm", "-r", SHARED_ROOT }).status, 0);
 }
 
-/* Version 0.1.0 keeps nothing of a session that has started. It died while the runtime was about to start two sessions in
- * a container, the second of them with a terminal: its socket is not among the templates, since git keeps none. */
+/* Version 0.1.0 keeps nothing of a session that has started. It died while the runtime was about to start
+ * two sessions in a container, the second of them with a terminal: its socket is not among the templates,
+ * since git keeps none. */
 TEST_P(Recorded, SessionsThatWereAboutToStart)
 {
         const std::string directory = TASKS "sessions/container/sessions";

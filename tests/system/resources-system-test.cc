@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "support.h"
 
-/* The resource keys as far as any machine can show them; what the kernel does by them is in resources-vm-test.cc. */
+/* The resource keys as far as any machine can show them; what the kernel does by them is in
+ * resources-vm-test.cc. */
 
 class Resources : public SystemTest
 {

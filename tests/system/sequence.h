@@ -5,8 +5,9 @@
 #include <cstdio>
 #include <cstring>
 
-/* A text without end that differs everywhere from itself, so that a gap, a byte too many or a swap shows: lines of
- * SEQUENCE_LINE bytes, "TT-NNNNNNNNNNNN\n", with the number TT of the writer and that of the line. */
+/* A text without end that differs everywhere from itself, so that a gap, a byte too many or a swap shows:
+ * lines of SEQUENCE_LINE bytes, "TT-NNNNNNNNNNNN\n", with the number TT of the writer and that of the
+ * line. */
 
 const size_t SEQUENCE_LINE = 16;
 

@@ -35,7 +35,8 @@ class Session
 
         /* Standard output up to and with TEXT. What was read is taken. */
         std::string read_until(const std::string &text);
-        /* Both to the end: of a pipe when nobody has it open any more, of a terminal when the program has gone. */
+        /* Both to the end: of a pipe when nobody has it open any more, of a terminal when the program has
+         * gone. */
         std::string read_output();
         std::string read_errors() const;
         /* What there is to read now. */

@@ -141,7 +141,8 @@ TEST_F(Shortage, OfConnectionsOfAnotherUser)
         command({ "rm", "-f", "/tmp/hog" });
 }
 
-/* A client that asks for more at once than the bus lets one wait for: the bus refuses it, and nobody else. */
+/* A client that asks for more at once than the bus lets one wait for: the bus refuses it, and nobody
+ * else. */
 TEST_F(Shortage, OfRepliesForOneClient)
 {
         std::vector<std::shared_ptr<Pending>> pending;

@@ -3,7 +3,8 @@
 
 #include "support.h"
 
-/* Something has run out, or hangs: a start fails cleanly, tasks that run are untouched, and all is well when it is over. */
+/* Something has run out, or hangs: a start fails cleanly, tasks that run are untouched, and all is well when
+ * it is over. */
 
 class Shortage : public SystemTest
 {

@@ -3,8 +3,8 @@
 
 #include "support.h"
 
-/* Run in stages by tools/test, which between them does to the machine what cannot be done from within it: see staged_tests
- * there. What a stage starts is looked at by the next. */
+/* Run in stages by tools/test, which between them does to the machine what cannot be done from within it:
+ * see staged_tests there. What a stage starts is looked at by the next. */
 
 class Stage : public testing::Test
 {

@@ -6,7 +6,8 @@
 #include "../bus/stats-client.h"
 #include "support.h"
 
-/* Statistics against what the kernel says, Freeze, and tasks found by their processes, on a booted system. */
+/* Statistics against what the kernel says, Freeze, and tasks found by their processes, on a booted
+ * system. */
 
 namespace
 {
@@ -67,7 +68,8 @@ class Stats : public SystemTest
         }
 };
 
-/* The first sample comes at once, and its numbers are the kernel's: read before and after, they enclose it. */
+/* The first sample comes at once, and its numbers are the kernel's: read before and after, they enclose
+ * it. */
 TEST_F(Stats, TestExecDriver_Stats)
 {
         start("figures", script(spinner));
@@ -109,8 +111,8 @@ TEST_F(Stats, WhatTheKernelDoesNotTellIsAbsent)
         EXPECT_EQ(figures.count("CPUPeriods") == 1, kernel("absent", "cpu.stat", "nr_periods") >= 0);
 }
 
-/* Half a processor's worth of a spinner is 50 percent, by GetStats and by StreamStats. Measured against what the kernel
- * gave it, since others want the processor as well. */
+/* Half a processor's worth of a spinner is 50 percent, by GetStats and by StreamStats. Measured against what
+ * the kernel gave it, since others want the processor as well. */
 TEST_F(Stats, PercentOfASpinner)
 {
         start("percent", script(spinner));
@@ -183,7 +185,8 @@ TEST_F(Stats, StreamEndsWithTheTask)
         EXPECT_EQ(wait("stream"), (Exit{ "signal", 137, 9, false }));
 }
 
-/* The one that does not read is cut off with whole lines, while calls are answered and another reader is served. */
+/* The one that does not read is cut off with whole lines, while calls are answered and another reader is
+ * served. */
 TEST_F(Stats, StreamReaderThatDoesNotReadIsCutOff)
 {
         start("lazy", script("exec sleep 1000"));
@@ -331,8 +334,8 @@ TEST_F(Stats, TaskOfAChild)
 
 /* --- cost --- */
 
-/* In CPU time of the service, which other programs do not change; the bound is a multiple of what is measured, so that it
- * fails for a walk of /proc and not for a slow machine. */
+/* In CPU time of the service, which other programs do not change; the bound is a multiple of what is
+ * measured, so that it fails for a walk of /proc and not for a slow machine. */
 TEST_F(Stats, CostOfGetStats)
 {
         const int calls = 1000;

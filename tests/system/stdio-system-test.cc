@@ -257,7 +257,8 @@ TEST_F(Stdio, PathIsAFifoThatIsReadByTheClient)
         (void) close(fd);
 }
 
-/* A reader that is late, or comes again, misses nothing, and the task neither waits for it nor ends for want of it. */
+/* A reader that is late, or comes again, misses nothing, and the task neither waits for it nor ends for want
+ * of it. */
 TEST_F(Stdio, FifoMayBeReadLaterAndAgain)
 {
         const std::string fifo = directory + "/fifo", go = directory + "/go";

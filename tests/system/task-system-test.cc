@@ -508,7 +508,8 @@ TEST_F(Task, SamePathAnswersAfterTheServiceWasKilled)
         EXPECT_EQ(wait("again"), (Exit{ "signal", 130, 2, false }));
 }
 
-/* /run has no devices, so that one cannot be opened: it would be tried again for ever, and hold up the start. */
+/* /run has no devices, so that one cannot be opened: it would be tried again for ever, and hold up the
+ * start. */
 TEST_F(Task, ADeviceForARecordIsDamage)
 {
         const std::string record = "/run/nomad-executor/tasks/device/exit";

@@ -26,7 +26,8 @@ Terminal::~Terminal()
         (void) tmux({ "kill-server" });
 }
 
-/* Each has a server of its own: one that is about to end with its last window would take the next one along. */
+/* Each has a server of its own: one that is about to end with its last window would take the next one
+ * along. */
 Output Terminal::tmux(std::vector<std::string> arguments) const
 {
         arguments.insert(arguments.begin(), { "tmux", "-u", "-f", "/dev/null", "-L", name });

@@ -6,7 +6,8 @@
 
 #include "support.h"
 
-/* A terminal of a fixed size, as text: a window of tmux(1), in which a shell command runs. Its screen stays when the command has ended. */
+/* A terminal of a fixed size, as text: a window of tmux(1), in which a shell command runs. Its screen stays
+ * when the command has ended. */
 class Terminal
 {
       public:
@@ -22,7 +23,8 @@ class Terminal
         void resize(unsigned columns, unsigned rows);
         void signal_program(int number); /* the command, which has to be the same one each time */
 
-        /* What is on it, line by line without trailing blanks; the last lines are left out if they are empty. */
+        /* What is on it, line by line without trailing blanks; the last lines are left out if they are
+         * empty. */
         std::vector<std::string> lines() const;
         std::string screen() const;
         /* True once TEXT is on it. */

@@ -177,7 +177,8 @@ TEST_F(Upgrade, SessionsDoNotHarmTheTaskNorTheUpgradeThem)
         expect_bye("session");
 }
 
-/* Half an upgrade, as when a package manager is interrupted: the service starts with what there is, or says what is not. */
+/* Half an upgrade, as when a package manager is interrupted: the service starts with what there is, or says
+ * what is not. */
 TEST_F(Upgrade, AMissingSupervisorIsNamed)
 {
         start_counter("running");

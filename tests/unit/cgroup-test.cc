@@ -78,7 +78,8 @@ TEST(Cgroup, PathsBelowAPath)
         EXPECT_FALSE(cgroup_contains("/a.slice/b.scope", "/"));
 }
 
-/* A directory that names a process which is none of the cgroup's, as a pid would that has become somebody else's. */
+/* A directory that names a process which is none of the cgroup's, as a pid would that has become somebody
+ * else's. */
 TEST_F(CgroupFiles, ProcessOfAnotherCgroupIsNotSignalled)
 {
         pid_t child = fork();

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The library exports what debian/libnomad-executor0.symbols lists, no more and no less: client-abi.sh SOURCE_ROOT LIBRARY
-# Symbols are only ever added; a line that has to go is a new soname.
+# The library exports what debian/libnomad-executor0.symbols lists, no more and no less: client-abi.sh
+# SOURCE_ROOT LIBRARY Symbols are only ever added; a line that has to go is a new soname.
 set -eu
 
 list=$1/debian/libnomad-executor0.symbols

@@ -7,8 +7,9 @@
 
 #include "fake-logmon.h"
 
-/* What a task runner's hook for logs has to get right, and what the one in Nomad once got wrong (commit 55cbbded6c there, four
- * bugs). A test of each is marked with its number: it fails when the bug is put back. */
+/* What a task runner's hook for logs has to get right, and what the one in Nomad once got wrong (commit
+ * 55cbbded6c there, four bugs). A test of each is marked with its number: it fails when the bug is put
+ * back. */
 
 using Calls = std::vector<std::string>;
 
@@ -120,7 +121,8 @@ TEST_F(ClientHook, StartsALogFromTwoFifos)
                         }));
 }
 
-/* Bug 1: the state could not be read back (it was decoded into nothing), so that each new agent lost its logs. */
+/* Bug 1: the state could not be read back (it was decoded into nothing), so that each new agent lost its
+ * logs. */
 TEST_F(ClientHook, Bug1NextAgentFindsTheLog)
 {
         ASSERT_EQ(prestart().action, NX_HOOK_STARTED);
@@ -134,7 +136,8 @@ TEST_F(ClientHook, Bug1NextAgentFindsTheLog)
         EXPECT_EQ(response.state, disk);
 }
 
-/* Bug 2: the state was written where nobody saved it from. It is saved before prestart is through, or prestart fails. */
+/* Bug 2: the state was written where nobody saved it from. It is saved before prestart is through, or
+ * prestart fails. */
 TEST_F(ClientHook, Bug2StateIsSavedBeforeItReturns)
 {
         Response response = prestart();

@@ -495,7 +495,8 @@ TEST_F(ContainerConfigTest, RulesForDevicesOfTheScope)
 
 /* --- seccomp --- */
 
-/* The rules for one system call: "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO 1", with " args" where it depends on them. */
+/* The rules for one system call: "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO 1", with " args" where it depends on
+ * them. */
 std::vector<std::string> rules_for(const std::vector<const char *> &capabilities, const std::string &name)
 {
         std::vector<const char *> list = capabilities;

@@ -48,7 +48,8 @@ class ContainerRootTest : public testing::Test
                 (void) remove_tree_at(AT_FDCWD, folder.c_str());
         }
 
-        /* An executable file with its own path as its text; folders above it are made. NAME is one of the folder's. */
+        /* An executable file with its own path as its text; folders above it are made. NAME is one of the
+         * folder's. */
         void file(const std::string &name, mode_t mode = 0755) const
         {
                 std::string path = folder + "/" + name;

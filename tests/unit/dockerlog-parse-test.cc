@@ -320,7 +320,8 @@ class PositionTest : public testing::Test
 
                 position_filter_init(&filter, positions);
                 for (const auto &entry : log) {
-                        /* an older engine leaves out whatever is older, a newer one goes on from the first that is not */
+                        /* an older engine leaves out whatever is older, a newer one goes on from the first
+                         * that is not */
                         if (entry.nsec < since && (filters || !begun))
                                 continue;
                         begun = true;

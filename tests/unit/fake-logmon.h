@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-/* A bus of its own with one service on it, org.nomad.Logmon, that keeps an account of what it is asked. Clients find it by
- * DBUS_SYSTEM_BUS_ADDRESS. */
+/* A bus of its own with one service on it, org.nomad.Logmon, that keeps an account of what it is asked.
+ * Clients find it by DBUS_SYSTEM_BUS_ADDRESS. */
 class FakeLogmon
 {
       public:

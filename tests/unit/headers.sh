@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Compiles the headers of each service as C++, since tests and the users of a library may be C++: a "class" or "new"
-# in one fails here. All headers of a folder go in one translation unit, as they would in its program.
+# Compiles the headers of each service as C++, since tests and the users of a library may be C++: a "class"
+# or "new" in one fails here. All headers of a folder go in one translation unit, as they would in its
+# program.
 set -eu
 
 source_root=$1

@@ -609,7 +609,8 @@ TEST_F(JournalBacklog, OneOfTooManyLosesNothingAtAForcedEnd)
         pump.n_backlogs = 0;
 }
 
-/* In a child without privileges: what backlog_open() gives a user who has as many pipes as the kernel allows. */
+/* In a child without privileges: what backlog_open() gives a user who has as many pipes as the kernel
+ * allows. */
 static int open_without_room()
 {
         const int small = 2 * getpagesize();

@@ -223,7 +223,8 @@ TEST_F(FileRotator, RemovedByOthersIsMadeAnew)
         EXPECT_EQ(counters.dropped_bytes, 0U);
 }
 
-/* Whoever fills the directory of a log and removes its file, again and again, is not to keep everybody busy. */
+/* Whoever fills the directory of a log and removes its file, again and again, is not to keep everybody
+ * busy. */
 TEST_F(FileRotator, RemovedByOthersIsMadeAnewWithoutASearch)
 {
         start(10, 1000);

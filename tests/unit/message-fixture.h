@@ -10,8 +10,8 @@
 
 #include "cleanup.h"
 
-/* Messages without a bus: sd-bus lets one be built, sealed and read on any connection that has been started, and the
- * other end of this one never answers. */
+/* Messages without a bus: sd-bus lets one be built, sealed and read on any connection that has been started,
+ * and the other end of this one never answers. */
 class MessageTest : public testing::Test
 {
       protected:

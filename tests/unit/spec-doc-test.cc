@@ -12,7 +12,8 @@
 namespace
 {
 
-/* Key to "signature, default" as the documentation of StartTask has them: "Key (signature, default): text". */
+/* Key to "signature, default" as the documentation of StartTask has them: "Key (signature, default):
+ * text". */
 std::map<std::string, std::pair<std::string, std::string>> documented()
 {
         std::ifstream file(
