@@ -249,6 +249,23 @@ static bool is_root(const char *user, const char *group)
         return !group || strcmp(group, "root") == 0 || parse_number(group, &gid);
 }
 
+/* What is in memory is not found there, with EAGAIN, while something is mounted or renamed somewhere: that
+ * takes microseconds, as each of these tries does. */
+#define CACHED_TRIES 256U
+
+static int open_cached(const char *path, struct open_how *how)
+{
+        int fd = -1;
+
+        for (unsigned i = 0; i < CACHED_TRIES; i++) {
+                fd = (int) syscall(SYS_openat2, AT_FDCWD, path, how, sizeof *how);
+                if (fd >= 0 || errno != EAGAIN)
+                        break;
+        }
+
+        return fd < 0 ? -errno : fd;
+}
+
 /* Only what the kernel has in memory is opened. */
 static int open_user_file(const char *path, FILE **ret)
 {
@@ -259,8 +276,10 @@ static int open_user_file(const char *path, FILE **ret)
         _cleanup_close_ int fd = -1;
         struct stat st;
 
-        fd = (int) syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-        if (fd < 0 || fstat(fd, &st) < 0)
+        fd = open_cached(path, &how);
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -EINVAL;

@@ -221,6 +221,7 @@ TEST_F(CliTty, TopRedrawsInPlace)
 
         EXPECT_TRUE(terminal.shows("2 tasks running, CPU")) << terminal.screen();
         EXPECT_TRUE(terminal.shows("█")) << "no bar of a busy task:\n" << terminal.screen();
+        EXPECT_TRUE(terminal.shows("\nidle ")) << terminal.screen();
         auto lines = terminal.lines();
         ASSERT_EQ(lines.size(), 6U) << terminal.screen();
         EXPECT_EQ(lines[1], "Sorted by cpu. Keys: c CPU, m memory, t tasks, i id, q quit");
@@ -240,7 +241,7 @@ TEST_F(CliTty, TopRedrawsInPlace)
                         << terminal.screen();
         client.stop_task(path_of("added"), "", 0);
         EXPECT_TRUE(terminal.shows("2 tasks running")) << terminal.screen();
-        EXPECT_EQ(terminal.lines().size(), 6U) << terminal.screen();
+        EXPECT_TRUE(eventually([&] { return terminal.lines().size() == 6; })) << terminal.screen();
 
         terminal.send({ "q" });
         EXPECT_TRUE(terminal.shows("status 0")) << terminal.screen();

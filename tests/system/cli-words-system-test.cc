@@ -314,7 +314,7 @@ TEST_F(Cli, LogsOfATaskWithoutFiles)
                         "{\"stream\":\"stderr\",\"time\":N,\"text\":\"e1\"}\n"
                         "{\"stream\":\"stdout\",\"time\":N,\"text\":\"o2\"}\n");
         EXPECT_EQ(sh("timeout 60 nomad-executorctl logs -f web 2>&1 | head -n 1").text, "o1\n");
-        EXPECT_EQ(sh("timeout 60 nomad-executorctl logs -f web >/tmp/words-log 2>&1 & "
+        EXPECT_EQ(sh(": >/tmp/words-log; timeout 60 nomad-executorctl logs -f web >/tmp/words-log 2>&1 & "
                      "t() { until [ $(wc -l </tmp/words-log) = $1 ]; do sleep 0.02; done; touch /tmp/words-$1; }; "
                      "t 3; t 4; wait $!; echo $?; cat /tmp/words-log")
                                         .text,
