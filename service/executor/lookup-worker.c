@@ -21,19 +21,32 @@ void lookup_worker_free(void *userdata)
         g_free(worker);
 }
 
+static int receive(LookupWorker *worker, JsonObject **ret)
+{
+        g_autoptr(JsonObject) answer = NULL;
+        uint64_t sequence;
+        int r;
+
+        r = lookup_message_receive(worker->socket, MSG_DONTWAIT, &sequence, &answer);
+        if (r < 0)
+                return r;
+        if (!worker->lookup || sequence != worker->sequence)
+                return -EBADMSG;
+
+        *ret = g_steal_pointer(&answer);
+        return 0;
+}
+
 static int on_answer(G_GNUC_UNUSED sd_event_source *source, G_GNUC_UNUSED int fd,
                 G_GNUC_UNUSED uint32_t events, void *userdata)
 {
         g_autoptr(JsonObject) answer = NULL;
         LookupWorker *worker = userdata;
-        uint64_t sequence = 0;
         int r;
 
-        r = lookup_message_receive(worker->socket, MSG_DONTWAIT, &sequence, &answer);
+        r = receive(worker, &answer);
         if (r == -EAGAIN || r == -EINTR)
                 return 0;
-        if (r >= 0 && (!worker->lookup || sequence != worker->sequence))
-                r = -EBADMSG;
 
         worker->handler(worker, r, answer, worker->userdata);
         return 0;
@@ -65,11 +78,10 @@ static int spawn(LookupWorker *worker, const Lookups *lookups, int socket)
 int lookup_worker_new(
                 const Lookups *lookups, LookupWorkerHandler handler, void *userdata, LookupWorker **ret)
 {
+        g_autoptr(LookupWorker) worker = g_new(LookupWorker, 1);
         _cleanup_close_ int its = -1;
-        LookupWorker *worker;
         int r;
 
-        worker = g_new(LookupWorker, 1);
         *worker = (LookupWorker){
                 .event = lookups->event,
                 .pidfd = -1,
@@ -78,17 +90,16 @@ int lookup_worker_new(
                 .userdata = userdata,
         };
         r = fd_make_socket_pair(&worker->socket, &its);
-        if (r >= 0)
-                r = sd_event_add_io(
-                                worker->event, &worker->source, worker->socket, EPOLLIN, on_answer, worker);
-        if (r >= 0)
-                r = spawn(worker, lookups, its);
-        if (r < 0) {
-                lookup_worker_free(worker);
+        if (r < 0)
                 return r;
-        }
+        r = sd_event_add_io(worker->event, &worker->source, worker->socket, EPOLLIN, on_answer, worker);
+        if (r < 0)
+                return r;
+        r = spawn(worker, lookups, its);
+        if (r < 0)
+                return r;
 
-        *ret = worker;
+        *ret = g_steal_pointer(&worker);
         return 0;
 }
 

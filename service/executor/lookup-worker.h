@@ -32,6 +32,7 @@ int lookup_worker_new(
                 const Lookups *lookups, LookupWorkerHandler handler, void *userdata, LookupWorker **ret);
 /* Kills the process. */
 void lookup_worker_free(void *worker);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LookupWorker, lookup_worker_free)
 
 /* Does not wait. The process need not be there yet. */
 int lookup_worker_send(LookupWorker *worker, uint64_t sequence, const char *user, const char *group);

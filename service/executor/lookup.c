@@ -227,12 +227,12 @@ static void complete_with_answer(Lookup *lookup, JsonObject *answer)
         int r;
 
         r = read_answer(answer, &credentials, &error);
-        if (r >= 0)
-                complete(lookup, &credentials, NULL);
-        else if (sd_bus_error_is_set(&error))
+        if (r < 0 && !sd_bus_error_is_set(&error))
+                fail(lookup, r);
+        else if (r < 0)
                 complete(lookup, NULL, &error);
         else
-                fail(lookup, r);
+                complete(lookup, &credentials, NULL);
 }
 
 /* The worker may have been dead before it was given this. */
