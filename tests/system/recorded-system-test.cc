@@ -193,6 +193,15 @@ class Recorded : public SystemTest, public testing::WithParamInterface<const cha
                 start(id, spec);
                 ASSERT_TRUE(eventually([&] { return read_file(log_of(id, "stdout")) == "ready\n"; }));
         }
+
+        void start_contained(const std::string &id)
+        {
+                ASSERT_EQ(run({ "mkdir", "-p", SHARED_ROOT }).status, 0);
+                start_ready(id,
+                                script("trap \"echo bye; exit 6\" TERM; " LOOP)
+                                                .set("Isolation", "container")
+                                                .set("TaskDirectory", SHARED_ROOT));
+        }
 };
 
 TEST_P(Recorded, Running)
@@ -248,11 +257,7 @@ TEST_P(Recorded, Lost)
 
 TEST_P(Recorded, Contained)
 {
-        ASSERT_EQ(run({ "mkdir", "-p", SHARED_ROOT }).status, 0);
-        start_ready("contained",
-                        script("trap \"echo bye; exit 6\" TERM; " LOOP)
-                                        .set("Isolation", "container")
-                                        .set("TaskDirectory", SHARED_ROOT));
+        start_contained("contained");
         const Values values = values_of("contained");
 
         replace_state("contained", values);
@@ -276,11 +281,7 @@ TEST_P(Recorded, SessionsThatWereAboutToStart)
 {
         const std::string directory = TASKS "sessions/container/sessions";
 
-        ASSERT_EQ(run({ "mkdir", "-p", SHARED_ROOT }).status, 0);
-        start_ready("sessions",
-                        script("trap \"echo bye; exit 6\" TERM; " LOOP)
-                                        .set("Isolation", "container")
-                                        .set("TaskDirectory", SHARED_ROOT));
+        start_contained("sessions");
         const Values values = values_of("sessions");
 
         ASSERT_EQ(run({ "systemctl", "stop", EXECUTOR_UNIT }).status, 0);
